@@ -1,4 +1,4 @@
-"""A new file appears whole or not at all."""
+"""A new file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_file_that_is_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in ("old", "dangling"):
         with pytest.raises(Refused):
             write_new(str(tmp_path / name), b"new", "report")
-        # Also if it comes between the look and the name.
+        # Also if it appears between the check and the naming.
         with monkeypatch.context() as patched:
             patched.setattr(os.path, "lexists", lambda path, name=name: not str(path).endswith(name))
             with pytest.raises(Refused):

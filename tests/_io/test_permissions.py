@@ -1,4 +1,4 @@
-"""Whoever is root already is never told to become root."""
+"""The remedy for root is never to become root."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from commandline import COMMAND
 from fingerprint._io.permissions import is_root, rights_remedy, root_lacks
 from nobody import NOBODY, as_user
 
-WHOLE_HOST = "         0          0 4294967295\n"
+HOST_MAP = "         0          0 4294967295\n"
 ALL = "Name:\tpython\nCapEff:\t000001ffffffffff\n"
 unix_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 
 
-def lacking(tmp_path: Path, *, caps: str = ALL, users: str = WHOLE_HOST, lockdown: str = "") -> str:
+def lacking(tmp_path: Path, *, caps: str = ALL, users: str = HOST_MAP, lockdown: str = "") -> str:
     paths = {name: tmp_path / name for name in ("status", "users", "lockdown")}
     for name, text in (("status", caps), ("users", users), ("lockdown", lockdown)):
         if text:
@@ -32,10 +32,10 @@ def test_a_container_of_another_user_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_capability_is_named(tmp_path: Path) -> None:
-    told = lacking(tmp_path, caps="CapEff:\t00000000a80425fb\n")
-    assert "CAP_SYS_RAWIO" in told
-    assert "CAP_SYS_ADMIN" in told
-    assert "CAP_DAC_OVERRIDE" not in told
+    remedy = lacking(tmp_path, caps="CapEff:\t00000000a80425fb\n")
+    assert "CAP_SYS_RAWIO" in remedy
+    assert "CAP_SYS_ADMIN" in remedy
+    assert "CAP_DAC_OVERRIDE" not in remedy
 
 
 @pytest.mark.parametrize("mode", ["integrity", "confidentiality"])
@@ -105,7 +105,7 @@ LOOKS = (
 )  # fmt: skip
 
 
-def told_to_become_root(text: str) -> list[str]:
+def advice_to_become_root(text: str) -> list[str]:
     """Return what sends somebody to root; on the machine that is recorded one may be another user."""
     plain = " ".join(text.lower().split())
     recorded = "record the machine again as root (on that machine): sudo"
@@ -141,6 +141,6 @@ def test_root_is_never_sent_to_root_by_any_command(tmp_path: Path, where: str, w
     done = subprocess.run(
         [*prefix, COMMAND, *target, *words], capture_output=True, text=True, env=machine.env, timeout=60
     )  # fmt: skip
-    assert told_to_become_root(done.stdout + done.stderr) == [], words
+    assert advice_to_become_root(done.stdout + done.stderr) == [], words
     if where == "live" and words in (["check"], ["explain"], ["vault", "verify"]):
         assert "Root lacks CAP_DAC_OVERRIDE" in " ".join((done.stdout + done.stderr).split())

@@ -80,8 +80,8 @@ def test_masks_of_many_threads_differ() -> None:
 
 
 def test_masked_ids_within_a_text_differ() -> None:
-    told = with_ids_masked(f"{UUIDS[0]} {UUIDS[1]} {NODES[0]} {NODES[1]} {UUIDS[0]}")
-    assert told == "1b4e…a427 1b4e…a427(2) mi-0…def0 mi-0…def0(2) 1b4e…a427"
+    printed = with_ids_masked(f"{UUIDS[0]} {UUIDS[1]} {NODES[0]} {NODES[1]} {UUIDS[0]}")
+    assert printed == "1b4e…a427 1b4e…a427(2) mi-0…def0 mi-0…def0(2) 1b4e…a427"
 
 
 SECRETS = ("hunter2", "t0ken")
@@ -125,10 +125,10 @@ CONTEXTS = {
 @pytest.mark.parametrize("url", URLS)
 def test_a_url_loses_its_secrets_in_the_same_way_everywhere(url: str, context: str) -> None:
     strip, form = CONTEXTS[context]
-    told = strip(form.format(url))
-    assert told == form.format(URLS[url])
-    assert not [secret for secret in SECRETS if secret in told]
-    assert strip(told) == told
+    printed = strip(form.format(url))
+    assert printed == form.format(URLS[url])
+    assert not [secret for secret in SECRETS if secret in printed]
+    assert strip(printed) == printed
 
 
 @pytest.mark.parametrize("url", [url for url in URLS if "\\" not in url])
@@ -160,10 +160,10 @@ def test_different_values_print_differently_in_every_answer(tmp_path: Path) -> N
     [line] = [line for line in check.splitlines() if "hostname-info  " in line]
     assert len(set(line.split()[1:3])) == 2, line
     for command in ("check", "explain"):
-        told = setup(command).stdout
-        assert "1b4e…a427(2)" in told
-        assert before.strip()[4:-4] not in told
-        assert now.strip()[4:-4] not in told
+        printed = setup(command).stdout
+        assert "1b4e…a427(2)" in printed
+        assert before.strip()[4:-4] not in printed
+        assert now.strip()[4:-4] not in printed
     revealed = setup("check", "--reveal").stdout
     assert before.strip() in revealed
     assert now.strip() in revealed

@@ -54,7 +54,7 @@ def run(*words: str) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-def demand_harmless(*words: str) -> None:
+def require_harmless(*words: str) -> None:
     code, out, err = run(*words)
     assert obeyed(out + err) == [], (words, out, err)
     assert "internal error" not in err, (words, err)
@@ -72,13 +72,13 @@ def test_what_is_shown_is_printable_and_json_stays_the_same(text: str, name: str
     if text.isprintable():
         assert text == printable(text) == visible(text)
     for indent in (None, 2):
-        told = json.dumps({name: [text, {text: name}]}, ensure_ascii=False, indent=indent)
-        assert json.loads(visible_json(told)) == json.loads(told)
-        assert obeyed(visible_json(told)) == []
+        encoded = json.dumps({name: [text, {text: name}]}, ensure_ascii=False, indent=indent)
+        assert json.loads(visible_json(encoded)) == json.loads(encoded)
+        assert obeyed(visible_json(encoded)) == []
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Return the paths to the texts in a JSON value."""
+    """Return the paths to the strings in a JSON value."""
     if isinstance(value, str):
         yield path
     elif isinstance(value, dict):
@@ -90,7 +90,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def planted(value: Any, path: tuple[Any, ...], attack: str, where: str) -> Any:
-    """Return a copy with an attack in one of its texts: before it, after each line, in its place, or in its key."""
+    """Return a copy with an attack in one of its strings: before it, after each line, in its place, or in its key."""
     value = copy.deepcopy(value)
     inner = value
     for step in path[:-1]:
@@ -108,10 +108,10 @@ def planted(value: Any, path: tuple[Any, ...], attack: str, where: str) -> Any:
 class Place:
     """A vault with a record, and a snapshot, both of which others can have written."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.vault = folder / "Vault"
-        self.snapshot = folder / "machine.json"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.vault = directory / "Vault"
+        self.snapshot = directory / "machine.json"
         self.target = ["--vault", str(self.vault), "--snapshot", str(self.snapshot)]
         self.snapshot.write_text(json.dumps(BEFORE))
         assert run(*self.target, "vault", "init")[0] == 0
@@ -123,13 +123,13 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("place")
+    directory = tmp_path_factory.mktemp("place")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FINGERPRINT_STATE", str(folder / "state"))
+        patch.setenv("FINGERPRINT_STATE", str(directory / "state"))
         for name in list(os.environ):
             if name.lower().endswith("_proxy") or name.startswith("AWS_"):
                 patch.delenv(name)
-        yield Place(folder)
+        yield Place(directory)
 
 
 READERS = [
@@ -150,7 +150,7 @@ def test_a_machine_cannot_write_to_the_terminal(
 ) -> None:
     path = data.draw(st.sampled_from(list(leaves(AFTER))))
     place.snapshot.write_text(json.dumps(planted(AFTER, path, attack, where)))
-    demand_harmless(*place.target, *command.split(), *more)
+    require_harmless(*place.target, *command.split(), *more)
 
 
 @quick
@@ -167,7 +167,7 @@ def test_a_record_cannot_write_to_the_terminal(
         record = planted(place.record, ("fingerprint",), attack, where)
     try:
         place.record_file.write_text(json.dumps(record), errors="surrogatepass")
-        demand_harmless(*place.target, *command.split(), *more)
+        require_harmless(*place.target, *command.split(), *more)
     finally:
         place.record_file.write_text(json.dumps(place.record))
 
@@ -199,7 +199,7 @@ def test_an_argument_cannot_write_to_the_terminal(
     os.environ["FINGERPRINT_ACTIVATION_CODE"] = CODE
     try:
         attack = os.fsdecode(attack.encode("utf-8", "surrogatepass")).replace("\0", "\x01")
-        demand_harmless(*output, *words(attack))
+        require_harmless(*output, *words(attack))
     finally:
         del os.environ["FINGERPRINT_ACTIVATION_CODE"]
 
@@ -216,10 +216,10 @@ LINES = [
 @quick
 @given(foreign, st.lists(st.sampled_from(LINES), min_size=1, max_size=5), formats)
 def test_a_log_cannot_write_to_the_terminal(place: Place, attack: str, lines: list[str], more: list[str]) -> None:
-    log = place.folder / "amazon-ssm-agent.log"
+    log = place.directory / "amazon-ssm-agent.log"
     text = "\n".join(lines).replace("{}", f"x{attack}y") + "\n"
     log.write_bytes(text.encode("utf-8", "surrogatepass"))
-    demand_harmless("diagnose", "logs", str(log), *[word for word in more if word != "--reveal"])
+    require_harmless("diagnose", "logs", str(log), *[word for word in more if word != "--reveal"])
 
 
 @quick
@@ -231,20 +231,20 @@ def test_a_fleet_cannot_write_to_the_terminal(
     row = {"node_id": f"mi-{attack}", "threshold": 40, "saved": place.hash, "current": place.hash}
     if in_names:
         row["saved"] = {**place.hash, f"name{attack}": attack}
-    file = place.folder / "fleet.jsonl"
+    file = place.directory / "fleet.jsonl"
     file.write_text("".join(json.dumps({**row, "node_id": f"{row['node_id']}{n}", "group": attack}) + "\n"
                             for n in range(3)))  # fmt: skip
-    demand_harmless(*command.split(), str(file), *(["--output", "json"] if as_json else []))
+    require_harmless(*command.split(), str(file), *(["--output", "json"] if as_json else []))
 
 
 @quick
 @given(foreign, st.sampled_from([200, 302, 400, 403, 500, 503]), st.sampled_from([[], ["--output", "json"]]))
 def test_a_service_cannot_write_to_the_terminal(place: Place, attack: str, status: int, output: list[str]) -> None:
-    told = {
+    values = {
         "__type": f"com.amazonaws.ssm#Strange{attack}", "message": f"{attack} hello\nINJECTED", "Message": attack,
         "InstanceId": f"mi-{attack}",
     }  # fmt: skip
-    body = json.dumps(told).encode()
+    body = json.dumps(values).encode()
 
     def serve(server: Server, connection: Any) -> None:
         data = b""
@@ -259,7 +259,7 @@ def test_a_service_cannot_write_to_the_terminal(place: Place, attack: str, statu
         patch.setenv("FINGERPRINT_ACTIVATION_CODE", CODE)
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
         code, out, err = run(
-            "--vault", str(place.folder / "none"), *place.target[2:], *output, "register", "--region", "eu-west-1",
+            "--vault", str(place.directory / "none"), *place.target[2:], *output, "register", "--region", "eu-west-1",
             "--activation-id", "1" * 36, "--endpoint", server.url,
         )  # fmt: skip
     assert code in (5, 6), (out, err)
@@ -288,7 +288,7 @@ def seen_on_a_terminal(words: list[str], env: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("attack", ["\x1b[31mRED", "\x9b31m", "\u202eabc", "\x1b[2K", "\x1b[0m"])
 def test_a_terminal_gets_our_colours_and_no_others(place: Place, attack: str, tmp_path: Path) -> None:
-    env = environment(place.folder / "state", TERM="xterm", LANG="C.UTF-8", PYTHONUTF8="1")
+    env = environment(place.directory / "state", TERM="xterm", LANG="C.UTF-8", PYTHONUTF8="1")
     seen = []
     for name in ("vm", f"vm{attack}"):
         recorded = tmp_path / "machine.json"
@@ -307,7 +307,7 @@ def test_colours_change_no_other_character(place: Place, command: str, tmp_path:
     recorded = tmp_path / "machine.json"
     recorded.write_text(json.dumps(AFTER))
     words = [COMMAND, "--vault", str(place.vault), "--snapshot", str(recorded), *command.split(), "--reveal"]
-    env = environment(place.folder / "state", TERM="xterm", LANG="C.UTF-8", PYTHONUTF8="1")
+    env = environment(place.directory / "state", TERM="xterm", LANG="C.UTF-8", PYTHONUTF8="1")
     piped = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     seen = re.sub(r"\x1b\[[0-9;]*m", "", seen_on_a_terminal(words, env))
     times = re.compile(r"[0-9.]+ m?s\b")
@@ -348,9 +348,9 @@ cli.main_and_exit()
             [Path(COMMAND).with_name("python"), "-I", "-c", script], capture_output=True, check=False,
             env={"FINGERPRINT_DEBUG": debug, "PYTHONUTF8": "1"},
         )  # fmt: skip
-        told = done.stderr.decode()
-        assert obeyed(told) == []
-        assert told.count("\\x1b") >= 2, told
+        complaint = done.stderr.decode()
+        assert obeyed(complaint) == []
+        assert complaint.count("\\x1b") >= 2, complaint
         assert done.returncode == (1 if debug else 3)
 
 

@@ -1,4 +1,4 @@
-"""A value that is not UTF-8 fails the agent's whole collection: never "same", and what the agent does is named."""
+"""A value that is not UTF-8 fails the agent's complete collection: never "same", and the report says so."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def test_every_command_names_what_the_agent_does(machine: AgentMachine) -> None:
     name = machine.name  # type: ignore[attr-defined]
     for words, code in ((("check",), 1), (("explain",), 1), (("monitor", "nagios"), 2)):
         done = machine(*words)
-        told = " ".join(done.stdout.split())
-        assert done.returncode == code, (words, told)
-        assert f"because {name} is not valid UTF-8" in told
-        assert "stores nothing" in told
-        assert "as root" not in told + done.stderr
+        printed = " ".join(done.stdout.split())
+        assert done.returncode == code, (words, printed)
+        assert f"because {name} is not valid UTF-8" in printed
+        assert "stores nothing" in printed
+        assert "as root" not in printed + done.stderr
     assert machine.json("check")["verdict"] == "cannot-tell"
     assert machine.json("check")["match"] is False
     explained = machine.json("explain")

@@ -1,4 +1,4 @@
-"""Records of another hash recipe than the installed agent's, from the command line: what is said, and what mends it."""
+"""Records of another hash recipe than the installed agent's, from the command line: the reports and the remedies."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class WindowsSetup(Setup):
         self.snapshot.write_text(json.dumps(self.machine))
 
 
-def registered(folder: Path, **changes: Any) -> WindowsSetup:
-    folder.mkdir(exist_ok=True)
-    setup = WindowsSetup.with_record(folder, **changes)
+def registered(path: Path, **changes: Any) -> WindowsSetup:
+    path.mkdir(exist_ok=True)
+    setup = WindowsSetup.with_record(path, **changes)
     assert isinstance(setup, WindowsSetup)
     return setup
 
@@ -89,7 +89,7 @@ def test_a_changed_recipe_is_no_other_machine(then: str, now: str, evidence: boo
     assert printed.returncode == EXIT_DIFFERS
     assert "NOT THE SAME MACHINE" not in printed.stdout.upper()
     assert "No threshold helps" not in printed.stdout
-    # As printed, it mends it.
+    # The printed remedy works.
     fingerprint = json.loads(setup.record.read_text())["fingerprint"]
     assert setup(*REBASELINE.split()[1:]).returncode == EXIT_OK
     assert setup("check").returncode == EXIT_OK
@@ -193,7 +193,7 @@ def test_saved_id_matches_the_output_of_a_missing_wmic(tmp_path: Path) -> None:
     checked = setup.json("check")
     assert (checked["verdict"], checked["agent"]) == ("same", "will-reject")
     assert checked["hashRecipe"]["changed"]["recipe"] == "wmic"
-    # With another address the five that wmic does not tell any more would decide.
+    # With another address the five that wmic no longer prints would decide.
     setup.machine["addresses"]["ipv4"] = ["10.9.9.9"]
     setup.save()
     assert setup.json("check")["verdict"] == "cannot-tell"

@@ -32,7 +32,7 @@ REMEDIES = {
 
 
 def broken(agent: Any, error: str = "EIO", version: str | None = "10.0.26100") -> dict[str, Any]:
-    """Return a machine whose WMI does not return the version of Windows; PowerShell tells this one."""
+    """Return a machine whose WMI does not return the version of Windows; PowerShell prints this one."""
     snapshot = windows_snapshot(version, agent=agent)
     snapshot["wmi"]["Win32_OperatingSystem"] = {"error": error, "message": ERRORS[error]}
     return snapshot
@@ -91,7 +91,7 @@ def test_other_agents_get_a_doubt_with_the_remedy_of_its_cause(agent: Any, other
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_every_command_names_the_remedy_of_the_cause(error: str, tmp_path: Path) -> None:
-    """Not to look for the agent's version, which is known."""
+    """The remedy is not to search for the agent's version, which is known."""
     setup = WindowsSetup.with_record(tmp_path)
     assert isinstance(setup, WindowsSetup)
     setup.is_broken("3.3.5828.0", error)
@@ -100,11 +100,11 @@ def test_every_command_names_the_remedy_of_the_cause(error: str, tmp_path: Path)
     remedy = explained["remedies"][-1]
     assert remedy["name"] == "wmi"
     assert text in remedy["text"]
-    told = [one for one in setup.json("diagnose")["checks"] if one["name"] in ("collector", "fingerprint")]
-    for one in (*told, remedy):
+    checks = [one for one in setup.json("diagnose")["checks"] if one["name"] in ("collector", "fingerprint")]
+    for one in (*checks, remedy):
         advice = one.get("remedy", one.get("text", ""))
         assert text in advice
-        # It is to be run where the machine is, not where its recording is looked at.
+        # It must run on the machine, not where its recording is read.
         assert one["command"] == ""
         assert f"(on that machine: {command})" in advice or not command
     # With wmic the values are of another recipe than the record's, and that is why nothing is offered.

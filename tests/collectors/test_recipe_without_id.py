@@ -44,9 +44,9 @@ def stored(*failed: str) -> dict[str, str]:
     }
 
 
-def with_record_of(folder: Path, *failed: str) -> WindowsSetup:
-    folder.mkdir(exist_ok=True)
-    setup = WindowsSetup(folder)
+def with_record_of(directory: Path, *failed: str) -> WindowsSetup:
+    directory.mkdir(exist_ok=True)
+    setup = WindowsSetup(directory)
     assert setup("vault", "init").returncode == EXIT_OK
     record = json.loads(setup.record.read_text())
     record["hardwareHash"].update(stored(*failed))
@@ -69,7 +69,7 @@ def verdict_of(hardware_hash: dict[str, str], machine: RecordedMachine, threshol
 @pytest.mark.parametrize("failed", FAILED, ids=" ".join)
 @pytest.mark.parametrize("ip", ["10.0.0.7", "10.9.9.9"])
 def test_record_without_an_id_never_mismatches(failed: tuple[str, ...], ip: str) -> None:
-    """Serial number, name and hardware address show it; where the record holds less, it cannot be told."""
+    """Serial number, name and hardware address prove it; with fewer of them in the record it is unknown."""
     machine = RecordedMachine(windows_snapshot(SERVER_2025))
     hashes = {**dict(collect(machine).hardware_hash.items()), **stored(*failed), "ipaddress-info": ip}
     outcome, change = verdict_of(hashes, machine)
@@ -176,9 +176,9 @@ def test_every_command_says_the_same_of_such_a_record(failed: tuple[str, ...], t
     setup = with_record_of(tmp_path, *failed)
     same = len(failed) < 6
     checked, explained = setup.json("check"), setup.json("explain")
-    for told in (checked, explained):
-        assert (told["verdict"], told["agent"]) == ("same" if same else "cannot-tell", "will-reject")
-        assert told["hashRecipe"]["changed"]["typeIds"] == same
+    for answer in (checked, explained):
+        assert (answer["verdict"], answer["agent"]) == ("same" if same else "cannot-tell", "will-reject")
+        assert answer["hashRecipe"]["changed"]["typeIds"] == same
     assert setup("check").returncode == EXIT_DIFFERS
     assert "NOT THE SAME MACHINE" not in setup("check").stdout
     causes = {one["name"]: one["cause"] for one in explained["attributes"] if one["state"] == "changed"}
@@ -187,7 +187,7 @@ def test_every_command_says_the_same_of_such_a_record(failed: tuple[str, ...], t
     [collector] = [one for one in setup.json("diagnose")["checks"] if one["name"] == "collector"]
     assert collector["outcome"] == "fail"
     if not same:
-        # What cannot be told to be the same machine is not to be taken for it without a look.
+        # A machine that may be another one is not accepted without a review.
         assert checked["problems"][0]["command"] == ""
         assert "rebaseline" not in collector["remedy"]
         # What the firmware says cannot be put back, as the machine ID of Unix can.

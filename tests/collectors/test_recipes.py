@@ -25,18 +25,18 @@ AGENTS = {"3.3.987.0": "wmic", "3.3.1142.0": "json", "3.3.1230.0": "wmic", "3.3.
 
 def recorded(name: str, key: str = "") -> list[dict[str, Any]]:
     path = VECTORS / "windows" / name
-    told: Any = json.loads(path.read_text()) if path.exists() else {}
-    return list((told.get(key, []) if key else told) or [])
+    values: Any = json.loads(path.read_text()) if path.exists() else {}
+    return list((values.get(key, []) if key else values) or [])
 
 
 @needs_vectors
 @pytest.mark.parametrize("gate", recorded("gates_and_network.json", "versionGate"), ids=lambda g: repr(g["version"]))
 def test_the_gate_of_wql_is_the_agents(gate: dict[str, Any]) -> None:
     version = gate["version"] or ""
-    # What the stand-in of WMI was told to do is no version: its class failed, had no object or lacked a member.
-    told = "" if version.startswith("!") or version == "lacks" else version
-    assert recipe_of(NEWEST, told, told) == gate["recipe"].lower()
-    assert possible_recipes(told, told)[0] == gate["recipe"].lower()
+    # Not versions but instructions to the stand-in of WMI: its class failed, had no object or lacked a member.
+    reported = "" if version.startswith("!") or version == "lacks" else version
+    assert recipe_of(NEWEST, reported, reported) == gate["recipe"].lower()
+    assert possible_recipes(reported, reported)[0] == gate["recipe"].lower()
 
 
 @needs_vectors

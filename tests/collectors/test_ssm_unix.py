@@ -276,13 +276,13 @@ def test_links_of_a_copied_disk_do_not_lead_out_of_it(tmp_path: Path) -> None:
     assert collect(LiveMachine(root=str(tmp_path)))["machine-id"].value == "of D-Bus\n"
 
 
-@pytest.mark.parametrize("kind", ["fifo", "folder", "long"])
+@pytest.mark.parametrize("kind", ["fifo", "directory", "long"])
 def test_machine_id_that_is_not_a_small_file_fails_at_once(kind: str, tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     path = tmp_path / "etc" / "machine-id"
     if kind == "fifo":
         os.mkfifo(path)
-    elif kind == "folder":
+    elif kind == "directory":
         path.mkdir()
     else:
         path.write_text("x" * 70_000)

@@ -162,14 +162,14 @@ def test_a_recorded_machine_gives_what_the_real_agent_stored(run: dict[str, Any]
             argvs = [list(argv) for argv in commands(FOLDER, as_json)]
             if entry["argv"] in argvs and as_json == (run["recipe"] == "json"):
                 name = NAMES[argvs.index(entry["argv"])]
-                told = run["members"][name]
-                if "stdoutHex" not in told:
+                returned = run["members"][name]
+                if "stdoutHex" not in returned:
                     # Of 200 kB only the length was kept.
                     stored[name] = digest(entry["stdout"].encode())
                     continue
                 del entry["stdout"]
-                entry.update(stdoutBase64=b64encode(bytes.fromhex(told["stdoutHex"])).decode())
-                entry["returncode"] = told["exitCode"]
+                entry.update(stdoutBase64=b64encode(bytes.fromhex(returned["stdoutHex"])).decode())
+                entry["returncode"] = returned["exitCode"]
     snapshot["hostName"] = stored["hostname-info"]
     snapshot["addresses"] = {"ipv4": [stored["ipaddress-info"]], "links": [["e", stored["macaddr-info"]]]}
     collection = collect(RecordedMachine(snapshot))
@@ -277,11 +277,11 @@ def test_any_answer_of_wmi_and_the_agent_is_reported_not_fatal(classes: Any, mem
     try:
         collection = collect(RecordedMachine(snapshot))
     except (SnapshotError, CollectError) as error:
-        told = error
+        failure = error
     else:
-        told = None
-    if told is not None:
-        assert told.remedy
+        failure = None
+    if failure is not None:
+        assert failure.remedy
         return
     assert collection.recipe in ("wmic", "json", "wql")
     for name in NAMES:

@@ -93,17 +93,17 @@ def test_disks_come_from_the_kernel_without_udev() -> None:
 def test_table_of_root_is_denied_and_public_files_are_read() -> None:
     taken = snapshot(machine())
     taken["files"][TABLE] = {"error": "EACCES", "message": "Permission denied"}
-    told = {
+    public = {
         "sys_vendor": "Northwind Inc.", "product_name": "Rack 210", "board_vendor": "Northwind Inc.",
         "board_name": "NB-210", "bios_vendor": "Northwind Inc.", "bios_version": "2.1.4", "bios_date": "03/15/2021",
     }  # fmt: skip
-    taken["files"].update({f"/sys/class/dmi/id/{name}": {"text": text + "\n"} for name, text in told.items()})
+    taken["files"].update({f"/sys/class/dmi/id/{name}": {"text": text + "\n"} for name, text in public.items()})
     found = read(taken)
-    whole = read(snapshot(machine()))
+    complete = read(snapshot(machine()))
     assert found["system-uuid"].status == Status.DENIED
     for name in ("platform", "board", "firmware", "hypervisor"):
-        assert found[name].value == whole[name].value, name
-    verdict = decide(whole.hardware_hash, found.hardware_hash, found.unreadable)
+        assert found[name].value == complete[name].value, name
+    verdict = decide(complete.hardware_hash, found.hardware_hash, found.unreadable)
     assert str(verdict.outcome) == "cannot-tell"
     assert verdict.turning
 
@@ -160,9 +160,9 @@ def test_windows_is_read_without_a_process() -> None:
 
 @needs_corpus
 def test_a_mac_is_known_by_its_platform_expert() -> None:
-    texts = sorted((CORPUS / "macos").rglob("*IOPlatformExpertDevice*"))
-    assert texts
-    for path in texts:
+    paths = sorted((CORPUS / "macos").rglob("*IOPlatformExpertDevice*"))
+    assert paths
+    for path in paths:
         taken = {**snapshot(machine()), "platform": "macos", "files": {}}
         taken["commands"] = [{"argv": ["/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice"], "returncode": 0,
                               "stdout": path.read_text("utf-8", "replace")}]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Credentials for those who use them: the cache, the process of AWS SDKs, boto3, the shared file, the whole story."""
+"""Credentials for AWS SDKs: the cache, the credential process, boto3, the shared file, and all commands together."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def clock() -> Clock:
     return Clock()
 
 
-def registered_vault(folder: Path, clock: Clock, node: str = "mi-0123456789abcdef0") -> Vault:
+def registered_vault(directory: Path, clock: Clock, node: str = "mi-0123456789abcdef0") -> Vault:
     """Return a vault that holds a fingerprint and the registration of this node."""
-    folder.mkdir(exist_ok=True)
-    vault = Vault(str(folder / "Vault"), state=str(folder / "state"), now=clock)
+    directory.mkdir(exist_ok=True)
+    vault = Vault(str(directory / "Vault"), state=str(directory / "state"), now=clock)
     with vault.edit() as edit:
         edit.store(FingerprintRecord("f", {"machine-id": "m"}, 40), why="test")
         registration = RegistrationRecord(instance_id=node, region="eu-west-1", private_key="k")
@@ -167,16 +167,16 @@ def test_the_environment_of_another_user_names_no_file(monkeypatch: pytest.Monke
 
 
 def test_expired_activation_is_reported_with_code_and_remedy(tmp_path: Path, service: LocalService) -> None:
-    story = Story(tmp_path, service, "agent-restart")
+    scenario = Scenario(tmp_path, service, "agent-restart")
     old = service.activation(seconds=-1)
-    story.env.update(FINGERPRINT_ACTIVATION_ID=old.id, FINGERPRINT_ACTIVATION_CODE=old.code)
-    done = story("before", "register", "--region", "eu-west-1", "--output", "json")
+    scenario.env.update(FINGERPRINT_ACTIVATION_ID=old.id, FINGERPRINT_ACTIVATION_CODE=old.code)
+    done = scenario("before", "register", "--region", "eu-west-1", "--output", "json")
     assert done.returncode == 5
     error = json.loads(done.stdout)["error"]
     assert error["code"] == "ActivationExpired"
     assert "new activation" in error["remedy"]
     # The directory is made for its lock.
-    assert not [path for path in story.vault.rglob("*") if path.is_file()]
+    assert not [path for path in scenario.vault.rglob("*") if path.is_file()]
 
 
 def test_without_the_extra_it_is_said_how_to_get_it(tmp_path: Path) -> None:
@@ -204,21 +204,21 @@ def no_service() -> RoleCredentials:
     raise AssertionError("the service was asked")
 
 
-class Story:
+class Scenario:
     """A registered machine, a service, and the command line over both."""
 
-    def __init__(self, folder: Path, service: LocalService, event: str) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, service: LocalService, event: str) -> None:
+        self.directory = directory
         self.service = service
         made = service.activation(5)
         self.env = {
-            **environment(folder / "state"), "HOME": str(folder), "FINGERPRINT_ACTIVATION_ID": made.id,
+            **environment(directory / "state"), "HOME": str(directory), "FINGERPRINT_ACTIVATION_ID": made.id,
             "FINGERPRINT_ACTIVATION_CODE": made.code, "AWS_DEFAULT_REGION": "eu-west-1",
         }  # fmt: skip
         self.code = made.code
         for name, taken in zip(("before", "after"), before_and_after(event), strict=True):
-            (folder / f"{name}.json").write_text(json.dumps(taken))
-        self.vault = folder / "ssm" / "Vault"
+            (directory / f"{name}.json").write_text(json.dumps(taken))
+        self.vault = directory / "ssm" / "Vault"
 
     def cache_path(self) -> str:
         return CredentialCache(Vault(str(self.vault), state=self.env["FINGERPRINT_STATE"]), no_service).path
@@ -230,7 +230,7 @@ class Story:
             if words[0] == "register" or words[1:2] in (("process",), ("update",))
             else []
         )
-        place = ["--vault", str(vault or self.vault), "--snapshot", str(self.folder / f"{machine}.json")]
+        place = ["--vault", str(vault or self.vault), "--snapshot", str(self.directory / f"{machine}.json")]
         return run(*place, *words, *endpoint, env=env)
 
 
@@ -242,102 +242,102 @@ def service() -> Iterator[LocalService]:
 
 def test_tutorial_commands_work_without_an_account(tmp_path: Path, service: LocalService) -> None:
     """Register, get credentials, clone, watch the clone refused, see why, and go on: docs/tutorial.md."""
-    story = Story(tmp_path, service, "clone")
-    done = story("before", "register", "--region", "eu-west-1", "--threshold", "60")
+    scenario = Scenario(tmp_path, service, "clone")
+    done = scenario("before", "register", "--region", "eu-west-1", "--threshold", "60")
     assert done.returncode == 0, done.stderr
-    assert story("before", "register", "--region", "eu-west-1").returncode == 4
+    assert scenario("before", "register", "--region", "eu-west-1").returncode == 4
 
-    answer = json.loads(story("before", "credentials", "process").stdout)
+    answer = json.loads(scenario("before", "credentials", "process").stdout)
     assert answer["Version"] == 1
     assert set(answer) == {"Version", "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
-    assert json.loads(story("before", "credentials", "process").stdout) == answer
+    assert json.loads(scenario("before", "credentials", "process").stdout) == answer
 
     copy, other = tmp_path / "copy" / "Vault", tmp_path / "other state"
-    shutil.copytree(story.vault, copy)
-    refused = story("after", "credentials", "process", vault=copy, state=other)
+    shutil.copytree(scenario.vault, copy)
+    refused = scenario("after", "credentials", "process", vault=copy, state=other)
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert len(refused.stderr.splitlines()) == 1
     asked = len(service.requests())
-    regenerated = story("after", "credentials", "process", "--policy", "regenerate", vault=copy, state=other)
+    regenerated = scenario("after", "credentials", "process", "--policy", "regenerate", vault=copy, state=other)
     assert regenerated.returncode == 5
     assert len(service.requests()) == asked + 1
-    assert story("after", "check", vault=copy, state=other).returncode == 1
-    told = story("after", "explain", vault=copy, state=other).stdout
-    assert "already regenerated" in " ".join(told.split())
+    assert scenario("after", "check", vault=copy, state=other).returncode == 1
+    shown = scenario("after", "explain", vault=copy, state=other).stdout
+    assert "already regenerated" in " ".join(shown.split())
 
-    assert story("before", "check").returncode == 0
-    assert story("before", "threshold", "set", "33").returncode == 0
-    assert story("after", "vault", "rebaseline", "--keep-fingerprint", "--yes").returncode == 0
-    assert json.loads(story("after", "credentials", "process").stdout)["AccessKeyId"]
+    assert scenario("before", "check").returncode == 0
+    assert scenario("before", "threshold", "set", "33").returncode == 0
+    assert scenario("after", "vault", "rebaseline", "--keep-fingerprint", "--yes").returncode == 0
+    assert json.loads(scenario("after", "credentials", "process").stdout)["AccessKeyId"]
 
-    assert story("after", "deregister").returncode == 4
-    assert story("after", "deregister", "--yes").returncode == 0
-    assert story("after", "credentials", "process").returncode == 3
+    assert scenario("after", "deregister").returncode == 4
+    assert scenario("after", "deregister", "--yes").returncode == 0
+    assert scenario("after", "credentials", "process").returncode == 3
 
 
 def test_update_writes_a_profile(tmp_path: Path, service: LocalService) -> None:
-    story = Story(tmp_path, service, "agent-restart")
-    story("before", "register", "--region", "eu-west-1")
-    done = story("before", "credentials", "update", "--profile", "node", "--output", "json")
+    scenario = Scenario(tmp_path, service, "agent-restart")
+    scenario("before", "register", "--region", "eu-west-1")
+    done = scenario("before", "credentials", "update", "--profile", "node", "--output", "json")
     jsonschema.validate(json.loads(done.stdout), json.loads((SCHEMAS / "credentials-update.json").read_text()))
     assert "[node]" in (tmp_path / ".aws" / "credentials").read_text()
 
 
 def test_update_edits_in_place_warns_or_refuses(tmp_path: Path, service: LocalService) -> None:
-    """An indented file is updated, and told that not every SDK reads it; one that botocore rejects stays as it is."""
-    story = Story(tmp_path, service, "agent-restart")
-    story("before", "register", "--region", "eu-west-1")
+    """An indented file is updated with a warning that not every SDK reads it; a file that botocore rejects stays."""
+    scenario = Scenario(tmp_path, service, "agent-restart")
+    scenario("before", "register", "--region", "eu-west-1")
     path = tmp_path / "credentials"
     path.write_text("[default]\n\taws_access_key_id: OLD\n\taws_secret_access_key: OLD\n[o]\nx = 1\n")
-    done = story("before", "credentials", "update", "--file", str(path), "--output", "json")
+    done = scenario("before", "credentials", "update", "--file", str(path), "--output", "json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    jsonschema.validate(told, json.loads((SCHEMAS / "credentials-update.json").read_text()))
-    assert "not to the AWS SDKs for Java" in told["warnings"][0]
+    shown = json.loads(done.stdout)
+    jsonschema.validate(shown, json.loads((SCHEMAS / "credentials-update.json").read_text()))
+    assert "not to the AWS SDKs for Java" in shown["warnings"][0]
     assert re.fullmatch(
         r"\[default\]\n\taws_access_key_id: ASIA\S+\n\taws_secret_access_key: \S+\n\taws_session_token: \S+\n"
         r"\[o\]\nx = 1\n",
         path.read_text(),
     )
-    done = story("before", "credentials", "update", "--file", str(path))
+    done = scenario("before", "credentials", "update", "--file", str(path))
     assert "not to the AWS SDKs for Java" in done.stderr
     assert "Wrote the profile default" in done.stdout
     for words in ((), ("--output", "json")):
         path.write_text("[default]\nx = 1\n[default]\n")
-        done = story("before", "credentials", "update", "--file", str(path), *words)
+        done = scenario("before", "credentials", "update", "--file", str(path), *words)
         assert done.returncode == 4
         assert f"{path}:3: botocore rejects the credentials file" in done.stderr
         assert path.read_text() == "[default]\nx = 1\n[default]\n"
-    assert story("before", "credentials", "update", "--profile", "a b", "--keep").returncode == 2
+    assert scenario("before", "credentials", "update", "--profile", "a b", "--keep").returncode == 2
 
 
 def test_update_keep_does_not_hurry_for_short_lived_tokens(tmp_path: Path) -> None:
     with LocalService(token_seconds=4) as service:
-        story = Story(tmp_path, service, "agent-restart")
-        story("before", "register", "--region", "eu-west-1")
-        with running(story, "credentials", "update", "--keep") as process:
+        scenario = Scenario(tmp_path, service, "agent-restart")
+        scenario("before", "register", "--region", "eu-west-1")
+        with running(scenario, "credentials", "update", "--keep") as process:
             assert process.stdout is not None
             assert "Wrote the profile default" in process.stdout.readline()
             time.sleep(4)
             process.send_signal(signal.SIGTERM)
-            told = process.communicate(timeout=20)[1]
+            shown = process.communicate(timeout=20)[1]
         assert [asked[0] for asked in service.requests()].count("RequestManagedInstanceRoleToken") == 1
-    assert re.search(r"expire in [0-4] s.*retrying in (1\d|20) s", told, re.DOTALL)
+    assert re.search(r"expire in [0-4] s.*retrying in (1\d|20) s", shown, re.DOTALL)
 
 
 def test_an_sdk_gets_its_credentials_by_the_process(tmp_path: Path, service: LocalService) -> None:
     """botocore runs the command itself, without a shell, as its configuration says."""
-    story = Story(tmp_path, service, "agent-restart")
-    story("before", "register", "--region", "eu-west-1")
-    command = [sys.executable, "-I", "-m", "fingerprint", "--vault", str(story.vault), "--snapshot",
+    scenario = Scenario(tmp_path, service, "agent-restart")
+    scenario("before", "register", "--region", "eu-west-1")
+    command = [sys.executable, "-I", "-m", "fingerprint", "--vault", str(scenario.vault), "--snapshot",
                str(tmp_path / "before.json"), "credentials", "process", "--endpoint", service.endpoint]  # fmt: skip
     (tmp_path / ".aws").mkdir(exist_ok=True)
     (tmp_path / ".aws" / "config").write_text(f"[default]\ncredential_process = {' '.join(command)}\n")
     script = (
         "import botocore.session; c = botocore.session.get_session().get_credentials(); print(c.method, c.access_key)"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", script], env={**os.environ, **story.env}, capture_output=True,
+    done = subprocess.run([sys.executable, "-I", "-c", script], env={**os.environ, **scenario.env}, capture_output=True,
                           text=True, timeout=60, check=False)  # fmt: skip
     method, access = done.stdout.split()
     assert method == "custom-process", done.stderr
@@ -360,44 +360,44 @@ def test_a_boto3_session_asks_lazily_and_once_under_32_threads(tmp_path: Path, c
 
 
 def test_secrets_are_in_no_unexpected_output_or_file(tmp_path: Path, service: LocalService) -> None:
-    """A full run, with refusals, reports and a process that stays; files are looked at unpacked."""
-    story = Story(tmp_path, service, "agent-restart")
-    story.env["FINGERPRINT_DEBUG"] = "1"
-    told = ""
+    """A full run, with refusals, reports and a process that stays; files are searched unpacked."""
+    scenario = Scenario(tmp_path, service, "agent-restart")
+    scenario.env["FINGERPRINT_DEBUG"] = "1"
+    shown = ""
     for words in (
         ("register", "--region", "eu-west-1"), ("register", "--region", "eu-west-1"), ("check",), ("vault", "show"),
         ("vault", "history"), ("explain",), ("report", str(tmp_path / "r.tar.gz"), "--redact"), ("vault", "verify"),
-        ("report", str(tmp_path / "whole.tar.gz"), "--reveal"), ("snapshot", str(tmp_path / "s.json")),
+        ("report", str(tmp_path / "complete.tar.gz"), "--reveal"), ("snapshot", str(tmp_path / "s.json")),
         ("vault", "history", "--reveal"), ("vault", "show", "--reveal"), ("credentials", "update", "--profile", "node"),
     ):  # fmt: skip
-        done = story("before", *words)
-        told += done.stdout + done.stderr
-    answer = json.loads(story("before", "credentials", "process").stdout)
-    with running(story, "credentials", "update", "--keep") as process:
+        done = scenario("before", *words)
+        shown += done.stdout + done.stderr
+    answer = json.loads(scenario("before", "credentials", "process").stdout)
+    with running(scenario, "credentials", "update", "--keep") as process:
         assert process.stdout is not None
-        told += process.stdout.readline()
+        shown += process.stdout.readline()
         limits = Path(f"/proc/{process.pid}/limits").read_text()
         assert re.search(r"Max core file size +0 +0 ", limits)
-        told += Path(f"/proc/{process.pid}/cmdline").read_text()
+        shown += Path(f"/proc/{process.pid}/cmdline").read_text()
         process.send_signal(signal.SIGTERM)
-        told += "".join(process.communicate(timeout=20))
+        shown += "".join(process.communicate(timeout=20))
     service.fail_next("RequestManagedInstanceRoleToken", "AccessDeniedException", times=8)
-    Path(story.cache_path()).unlink()
+    Path(scenario.cache_path()).unlink()
     for output in ("text", "json"):
-        done = story("before", "credentials", "process", "--output", output)
+        done = scenario("before", "credentials", "process", "--output", output)
         assert done.returncode == 5
-        told += done.stdout + done.stderr
-    private = json.loads((story.vault / "Store" / "RegistrationKey").read_text())["privateKey"]
-    secrets = {"code": story.code, "private": private, "secret": answer["SecretAccessKey"],
+        shown += done.stdout + done.stderr
+    private = json.loads((scenario.vault / "Store" / "RegistrationKey").read_text())["privateKey"]
+    secrets = {"code": scenario.code, "private": private, "secret": answer["SecretAccessKey"],
                "token": answer["SessionToken"]}  # fmt: skip
-    places: dict[str, set[str]] = {
+    allowed: dict[str, set[str]] = {
         "private": {"RegistrationKey", "history"}, "secret": {".aws/credentials"}, "token": {".aws/credentials"},
     }  # fmt: skip
     for name, secret in secrets.items():
-        assert secret not in told, name
+        assert secret not in shown, name
         for path in tmp_path.rglob("*"):
             if path.is_file() and any(secret.encode() in data for data in contents(path)):
-                assert any(place in str(path) for place in places.get(name, ())), (name, path)
+                assert any(part in str(path) for part in allowed.get(name, ())), (name, path)
                 assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -413,11 +413,11 @@ def contents(path: Path) -> Iterator[bytes]:
 
 
 @contextmanager
-def running(story: Story, *words: str) -> Iterator[subprocess.Popen[str]]:
+def running(scenario: Scenario, *words: str) -> Iterator[subprocess.Popen[str]]:
     """Run a command that stays."""
-    command = [sys.executable, "-I", "-m", "fingerprint", "--vault", str(story.vault), "--snapshot",
-               str(story.folder / "before.json"), *words, "--endpoint", story.service.endpoint]  # fmt: skip
-    with subprocess.Popen(command, env={**os.environ, **story.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    command = [sys.executable, "-I", "-m", "fingerprint", "--vault", str(scenario.vault), "--snapshot",
+               str(scenario.directory / "before.json"), *words, "--endpoint", scenario.service.endpoint]  # fmt: skip
+    with subprocess.Popen(command, env={**os.environ, **scenario.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as process:  # fmt: skip
         try:
             yield process
@@ -426,26 +426,28 @@ def running(story: Story, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_an_interrupted_registration_says_how_to_find_the_node(tmp_path: Path, service: LocalService) -> None:
-    story = Story(tmp_path, service, "agent-restart")
+    scenario = Scenario(tmp_path, service, "agent-restart")
     held = threading.Event()
     service.hold_next("RegisterManagedInstance", held, after=True)
-    with running(story, "register", "--region", "eu-west-1") as process:
+    with running(scenario, "register", "--region", "eu-west-1") as process:
         assert held.wait(30)
         process.send_signal(signal.SIGINT)
         _, text = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "may have registered" in text
     assert "vault verify" in text
-    assert "registration-open" in {one.kind for one in verify(Vault(str(story.vault), state=str(tmp_path / "state")))}
+    assert "registration-open" in {
+        one.kind for one in verify(Vault(str(scenario.vault), state=str(tmp_path / "state")))
+    }
 
 
 @pytest.mark.parametrize(
     "content", ["root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/x\n", "\0" * 30, "a" * 251, "a" * 19]
 )
 def test_a_file_that_holds_no_activation_code_is_not_sent(tmp_path: Path, service: LocalService, content: str) -> None:
-    story = Story(tmp_path, service, "agent-restart")
+    scenario = Scenario(tmp_path, service, "agent-restart")
     (tmp_path / "code").write_text(content)
-    done = story("before", "register", "--region", "eu-west-1", "--code-file", str(tmp_path / "code"))
+    done = scenario("before", "register", "--region", "eu-west-1", "--code-file", str(tmp_path / "code"))
     assert done.returncode == 2, done.stderr
     assert "not an activation" in done.stderr
     assert content.strip() not in done.stderr
@@ -453,12 +455,12 @@ def test_a_file_that_holds_no_activation_code_is_not_sent(tmp_path: Path, servic
 
 
 def test_an_activation_code_comes_from_a_file_or_standard_input(tmp_path: Path, service: LocalService) -> None:
-    story = Story(tmp_path, service, "agent-restart")
-    (tmp_path / "code").write_text(story.code + "\n")
-    del story.env["FINGERPRINT_ACTIVATION_CODE"]
-    assert story("before", "register", "--region", "eu-west-1").returncode == 2
-    assert story("before", "register", "--region", "eu-west-1", "--code-file", "/nowhere").returncode == 3
-    done = story(
+    scenario = Scenario(tmp_path, service, "agent-restart")
+    (tmp_path / "code").write_text(scenario.code + "\n")
+    del scenario.env["FINGERPRINT_ACTIVATION_CODE"]
+    assert scenario("before", "register", "--region", "eu-west-1").returncode == 2
+    assert scenario("before", "register", "--region", "eu-west-1", "--code-file", "/nowhere").returncode == 3
+    done = scenario(
         "before", "register", "--region", "eu-west-1", "--code-file", str(tmp_path / "code"), "--output", "json"
     )
     assert done.returncode == 0, done.stderr
@@ -473,9 +475,9 @@ def test_the_local_service_is_there_for_trials(tmp_path: Path) -> None:
         text = ""
         while not text.rstrip().endswith("}"):
             text += process.stdout.readline()
-        told = json.loads(text)
-        jsonschema.validate(told, json.loads((SCHEMAS / "local-service.json").read_text()))
-        assert told["endpoint"].startswith("http://127.0.0.1:")
+        shown = json.loads(text)
+        jsonschema.validate(shown, json.loads((SCHEMAS / "local-service.json").read_text()))
+        assert shown["endpoint"].startswith("http://127.0.0.1:")
         process.send_signal(2)
         assert process.wait(20) == 130
 
@@ -487,8 +489,8 @@ def test_kept_ones_are_of_one_node_and_one_start_of_the_machine(tmp_path: Path, 
     kept = CredentialCache(vault, ask)
     kept.get()
     path = Path(kept.path)
-    told = json.loads(path.read_bytes())
-    path.write_text(json.dumps({**told, "boot": "another"}))
+    shown = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**shown, "boot": "another"}))
     assert kept.get().access_key_id == "ASIA2"
     with vault.edit() as edit:
         edit.store_registration(
@@ -500,17 +502,17 @@ def test_kept_ones_are_of_one_node_and_one_start_of_the_machine(tmp_path: Path, 
 
 def test_service_is_asked_each_time_if_nothing_can_be_kept(tmp_path: Path, clock: Clock) -> None:
     ask = Counting(clock)
-    registered = registered_vault(tmp_path / "house", clock)
+    registered = registered_vault(tmp_path / "registered", clock)
     (tmp_path / "state").write_text("a file where the directory would be")
     vault = Vault(registered.path, state=str(tmp_path / "state"), now=clock)
     assert [CredentialCache(vault, ask).get().access_key_id for _ in range(2)] == ["ASIA1", "ASIA2"]
 
 
 def test_update_goes_on_until_it_is_ended(tmp_path: Path, service: LocalService) -> None:
-    story = Story(tmp_path, service, "agent-restart")
-    story("before", "register", "--region", "eu-west-1")
+    scenario = Scenario(tmp_path, service, "agent-restart")
+    scenario("before", "register", "--region", "eu-west-1")
     for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):
-        with running(story, "credentials", "update", "--keep") as process:
+        with running(scenario, "credentials", "update", "--keep") as process:
             assert process.stdout is not None
             assert "Wrote the profile default" in process.stdout.readline()
             process.send_signal(number)
@@ -522,12 +524,12 @@ def test_update_goes_on_until_it_is_ended(tmp_path: Path, service: LocalService)
 def test_update_ends_on_a_signal_just_before_it_waits(
     tmp_path: Path, service: LocalService, number: int, code: int
 ) -> None:
-    story = Story(tmp_path, service, "agent-restart")
-    story("before", "register", "--region", "eu-west-1")
-    words = ("--vault", str(story.vault), "--snapshot", str(tmp_path / "before.json"), "credentials", "update",
+    scenario = Scenario(tmp_path, service, "agent-restart")
+    scenario("before", "register", "--region", "eu-west-1")
+    words = ("--vault", str(scenario.vault), "--snapshot", str(tmp_path / "before.json"), "credentials", "update",
     "--keep",
              "--endpoint", service.endpoint)  # fmt: skip
-    with Unnoticed(number, *words, cwd=tmp_path, env=story.env) as waiting:
+    with Unnoticed(number, *words, cwd=tmp_path, env=scenario.env) as waiting:
         assert waiting.process.stdout is not None
         assert "Wrote the profile default" in waiting.process.stdout.readline()
         assert waiting.end()[0] == code

@@ -82,11 +82,11 @@ def test_credentials_have_the_form_of_the_metadata_service(server: CredentialSer
     token = with_token(server)
     assert ask(server, "GET", ROLE_PATH + "/", token) == (200, ROLE)
     status, body = ask(server, "GET", f"{ROLE_PATH}/{ROLE}", token)
-    told = json.loads(body)
+    shown = json.loads(body)
     assert status == 200
-    assert (told["Code"], told["Type"], told["AccessKeyId"]) == ("Success", "AWS-HMAC", "ASIA1")
-    assert (told["SecretAccessKey"], told["Token"]) == ("planted-secret", "planted-token")
-    assert told["LastUpdated"] < told["Expiration"]
+    assert (shown["Code"], shown["Type"], shown["AccessKeyId"]) == ("Success", "AWS-HMAC", "ASIA1")
+    assert (shown["SecretAccessKey"], shown["Token"]) == ("planted-secret", "planted-token")
+    assert shown["LastUpdated"] < shown["Expiration"]
     assert ask(server, "GET", "/latest/meta-data/placement/region", token) == (200, "eu-west-1")
     assert ask(server, "GET", "/latest/meta-data/instance-id", token) == (200, "mi-0123456789abcdef0")
     assert ask(server, "GET", "/latest/meta-data/hostname", token)[0] == 404
@@ -131,13 +131,13 @@ def test_other_methods_are_refused(server: CredentialServer) -> None:
     [(FingerprintMismatch("not the same machine"), 403), (ServiceMismatch("refused"), 403),
      (Unreachable("no network"), 503), (NotRegistered("not registered"), 503)],
 )  # fmt: skip
-def test_what_goes_wrong_is_told_and_ends_nothing(
+def test_error_is_answered_and_ends_nothing(
     server: CredentialServer, asked: Asked, error: FingerprintError, status: int
 ) -> None:
     asked.error = error
     token = with_token(server)
-    told, body = ask(server, "GET", f"{ROLE_PATH}/{ROLE}", token)
-    assert told == status
+    answered, body = ask(server, "GET", f"{ROLE_PATH}/{ROLE}", token)
+    assert answered == status
     assert json.loads(body) == {"Code": type(error).__name__, "Message": error.what}
     asked.error = None
     assert ask(server, "GET", f"{ROLE_PATH}/{ROLE}", token)[0] == 200
@@ -220,8 +220,8 @@ def test_an_sdk_gets_its_credentials_from_the_command(tmp_path: Path, number: in
             text = ""
             while not text.rstrip().endswith("}"):
                 text += process.stdout.readline()
-            told = json.loads(text)
-            jsonschema.validate(told, json.loads((SCHEMAS / "credentials-serve.json").read_text()))
+            shown = json.loads(text)
+            jsonschema.validate(shown, json.loads((SCHEMAS / "credentials-serve.json").read_text()))
             script = (
                 "import botocore.session; c = botocore.session.get_session().get_credentials();"
                 "print(c.method, c.access_key, c.token is not None)"
@@ -229,7 +229,7 @@ def test_an_sdk_gets_its_credentials_from_the_command(tmp_path: Path, number: in
             sdk = subprocess.run(
                 [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False,
                 env={"PATH": os.environ["PATH"], "HOME": str(tmp_path),
-                     "AWS_EC2_METADATA_SERVICE_ENDPOINT": told["endpoint"]},
+                     "AWS_EC2_METADATA_SERVICE_ENDPOINT": shown["endpoint"]},
             )  # fmt: skip
             process.send_signal(number)
             rest, complaint = process.communicate(timeout=20)

@@ -41,7 +41,7 @@ TTL = "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n"
 NOT_READ_YET = (http_connection.TURNS + 1) * http_server._AT_ONCE
 HOST = "Host: 127.0.0.1\r\n"
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it on Linux only")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel reports it on Linux only")
 
 
 def cache(tmp_path: Path) -> CredentialCache:
@@ -233,7 +233,7 @@ def crowd(user: int, port: int, count: int, begin: bytes) -> Iterator[None]:
 def test_a_crowd_of_slow_clients_stops_nobody(server: CredentialServer, begin: bytes, whose: str) -> None:
     """300 of them, more than the limits of one user and of all, that come again as soon as they are dropped.
 
-    Of the user's own some requests may be lost before they are read: nothing tells them from the others.
+    Of the user's own some requests may be lost before they are read: nothing distinguishes them from the others.
     """
     if whose != "own" and (os.geteuid() != 0 or sys.platform != "linux"):
         pytest.skip("needs root, on Linux")
@@ -462,16 +462,16 @@ def test_a_unix_socket_has_its_mode_and_serves(tmp_path: Path, mode: int, caplog
 @pytest.mark.parametrize(("mode", "group", "lets"), [(0o600, None, False), (0o660, None, False),
                                                      (0o660, NOBODY, True), (0o666, None, True)])  # fmt: skip
 def test_only_who_may_write_to_a_unix_socket_gets_in(tmp_path: Path, mode: int, group: int | None, lets: bool) -> None:
-    folder = Path("/tmp") / f"socket-of-{os.getpid()}"
-    folder.mkdir(mode=0o755)
-    path = str(folder / "socket")
+    directory = Path("/tmp") / f"socket-of-{os.getpid()}"
+    directory.mkdir(mode=0o755)
+    path = str(directory / "socket")
     code = "import socket, sys; c = socket.socket(socket.AF_UNIX); c.connect(sys.argv[1]); print('connected')"
     try:
         with CredentialServer(cache(tmp_path), dict, unix=UnixSocket(path, mode, group)):
             done = as_user(NOBODY, code, path)
             assert ("connected" in done.stdout, "PermissionError" in done.stderr) == (lets, not lets), done.stderr
     finally:
-        folder.rmdir()
+        directory.rmdir()
 
 
 def test_a_unix_socket_takes_the_place_of_a_dead_one_only(tmp_path: Path) -> None:
@@ -499,20 +499,20 @@ def test_a_unix_socket_takes_the_place_of_a_dead_one_only(tmp_path: Path) -> Non
 
 
 def test_a_unix_socket_is_not_made_where_others_can_replace_it(tmp_path: Path) -> None:
-    folder = tmp_path / "open"
-    folder.mkdir()
+    directory = tmp_path / "open"
+    directory.mkdir()
     for mode, refused in ((0o777, True), (0o770, True), (0o1777, False), (0o755, False)):
-        folder.chmod(mode)
+        directory.chmod(mode)
         if refused:
             with pytest.raises(Refused, match="replace it"):
-                CredentialServer(cache(tmp_path), dict, unix=UnixSocket(str(folder / "socket")))
+                CredentialServer(cache(tmp_path), dict, unix=UnixSocket(str(directory / "socket")))
         else:
-            CredentialServer(cache(tmp_path), dict, unix=UnixSocket(str(folder / "socket"))).stop()
-        assert os.listdir(folder) == []
+            CredentialServer(cache(tmp_path), dict, unix=UnixSocket(str(directory / "socket"))).stop()
+        assert os.listdir(directory) == []
     if os.geteuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
+        os.chown(directory, NOBODY, NOBODY)
         with pytest.raises(Refused, match="replace it"):
-            CredentialServer(cache(tmp_path), dict, unix=UnixSocket(str(folder / "socket")))
+            CredentialServer(cache(tmp_path), dict, unix=UnixSocket(str(directory / "socket")))
 
 
 # The commands.
@@ -565,9 +565,9 @@ def test_the_command_serves_on_a_unix_socket_and_takes_it_away(tmp_path: Path) -
             line = process.stdout.readline()
             assert line, process.stderr.read() if process.stderr else ""
             text += line
-        told = json.loads(text)
-        jsonschema.validate(told, json.loads((SCHEMAS / "credentials-serve.json").read_text()))
-        assert told["socket"] == str(path)
+        shown = json.loads(text)
+        jsonschema.validate(shown, json.loads((SCHEMAS / "credentials-serve.json").read_text()))
+        assert shown["socket"] == str(path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         # Not registered: what is seen is that it answers, and to whom.
         assert status(exchange(str(path), get(CREDENTIALS, token(str(path))))) == 503
@@ -648,8 +648,8 @@ def test_the_local_service_answers_what_is_no_member(local: LocalService, member
         answer = exchange(port_of(local), post(TARGET + b"Content-Length: %d\r\n\r\n" % len(body) + body))
         assert status(answer) in (400, 413), answer
         made = local.activation()
-        whole = {**FULL, "ActivationId": made.id, "ActivationCode": made.code, member: value}
-        body = json.dumps(whole).encode()
+        values = {**FULL, "ActivationId": made.id, "ActivationCode": made.code, member: value}
+        body = json.dumps(values).encode()
         answer = exchange(port_of(local), post(TARGET + b"Content-Length: %d\r\n\r\n" % len(body) + body))
         assert status(answer) in (200, 400, 413), answer
 
@@ -670,10 +670,10 @@ def test_the_local_service_answers_what_is_no_signature(local: LocalService, hea
         for value in ("é", "Mon, 99 Foo 99999 99:99:99", "0" * 5000, "20260231T000000Z", "=,=,=",
                       "SSM4-RSA-SHA256 é", good["Authorization"].replace("=x", "=é"),
                       good["Authorization"].replace("host;", "é;host;")):  # fmt: skip
-            told = {**good, header: value}
+            headers = {**good, header: value}
             if header == "Date":
-                told.pop("X-Amz-Date")
-            lines = "".join(f"{known}: {text}\r\n" for known, text in told.items()).encode("latin-1")
+                headers.pop("X-Amz-Date")
+            lines = "".join(f"{known}: {text}\r\n" for known, text in headers.items()).encode("latin-1")
             lines += f"X-Amz-Target: AmazonSSM.{name}\r\n".encode()
             answer = exchange(port_of(local), post(lines + b"Content-Length: 2\r\n\r\n{}"))
             assert status(answer) in (400, 403), (value, answer)

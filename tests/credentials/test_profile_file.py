@@ -187,7 +187,7 @@ def test_the_remedy_for_a_byte_order_mark_works_as_printed(tmp_path: Path) -> No
     ],
 )
 def test_which_sdks_do_not_read_the_profile_is_said(text: str, unread: str) -> None:
-    """They did not before either; that the file was written must not look as if all were well."""
+    """They did not before either; the message must not suggest that they do."""
     _, [warning] = updated(text, PROFILE, TOKEN)
     assert f"not to the AWS SDKs for {unread}" in warning
     assert updated("[default]\naws_access_key_id = O\n" + OTHER, PROFILE, TOKEN)[1] == []

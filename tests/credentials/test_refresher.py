@@ -1,4 +1,4 @@
-"""How often credentials are asked for: by `credentials update --keep`, and by those that ask the cache on demand."""
+"""How often credentials are asked for: by `credentials update --keep`, and by programs that ask the cache."""
 
 from __future__ import annotations
 
@@ -83,17 +83,17 @@ class Waits:
         return len(self.pauses) == self.times
 
 
-def cache_of(folder: Path, service: Service, *, kept: bool = True) -> CredentialCache:
-    state = folder / "state"
+def cache_of(path: Path, service: Service, *, kept: bool = True) -> CredentialCache:
+    state = path / "state"
     if not kept:
         state.write_text("a file where the directory would be")
-    return CredentialCache(Vault(str(folder / "Vault"), state=str(state), now=service.clock), service)
+    return CredentialCache(Vault(str(path / "Vault"), state=str(state), now=service.clock), service)
 
 
-def keep(folder: Path, service: Service, waits: Waits, *, kept: bool = True) -> list[str]:
+def keep(path: Path, service: Service, waits: Waits, *, kept: bool = True) -> list[str]:
     """Run the refresher to the end of the waits; return the access keys that it handed over."""
     used: list[str] = []
-    cache = cache_of(folder, service, kept=kept)
+    cache = cache_of(path, service, kept=kept)
     Refresher(cache, lambda new: used.append(new.access_key_id), waits, service.clock, Random(1)).run()
     return used
 
@@ -101,7 +101,7 @@ def keep(folder: Path, service: Service, waits: Waits, *, kept: bool = True) -> 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "nothing can be kept"])
 @pytest.mark.parametrize("life", [25.0, 40.0, 60.0, 90.0, 120.0, 900.0, HOUR, 12 * HOUR])
 def test_the_next_are_asked_for_at_half_of_their_life(life: float, kept: bool, tmp_path: Path) -> None:
-    """With jitter, so that nodes that started together part, and never twice within the floor."""
+    """With jitter, so that nodes that started together part, and never twice within the shortest pause."""
     service = Service(life)
     waits = Waits(service, 6)
     assert keep(tmp_path, service, waits, kept=kept) == [f"ASIA{n}" for n in range(1, 7)]
@@ -175,9 +175,9 @@ def test_write_is_retried_without_a_request_to_the_service(tmp_path: Path) -> No
         def use(_: RoleCredentials) -> None:
             raise InputError("the file cannot be written", where="x")
 
-        folder = tmp_path / str(kept)
-        folder.mkdir()
-        Refresher(cache_of(folder, service, kept=kept), use, waits, service.clock, Random(1)).run()
+        path = tmp_path / str(kept)
+        path.mkdir()
+        Refresher(cache_of(path, service, kept=kept), use, waits, service.clock, Random(1)).run()
         assert len(service.asked) == 1
 
 
@@ -201,7 +201,7 @@ def test_answers_of_the_service_are_apart_by_the_shortest_pause(
     tmp_path_factory: pytest.TempPathFactory, course: list[tuple[float, FingerprintError | None]], random: Random
 ) -> None:
     """Whatever lives and errors come in whatever order."""
-    folder = tmp_path_factory.mktemp("course")
+    path = tmp_path_factory.mktemp("course")
     service = Service()
 
     def then(number: int) -> None:
@@ -209,7 +209,7 @@ def test_answers_of_the_service_are_apart_by_the_shortest_pause(
 
     then(0)
     waits = Waits(service, len(course) + 1, then)
-    Refresher(cache_of(folder, service), lambda _: None, waits, service.clock, random).run()
+    Refresher(cache_of(path, service), lambda _: None, waits, service.clock, random).run()
     answered = [g for g, (_, e) in zip(service.gaps(), course, strict=False) if not isinstance(e, NotRegistered)]
     assert all(gap >= 1 for gap in service.gaps())
     if not any(isinstance(error, NotRegistered) for _, error in course):
@@ -332,14 +332,14 @@ def test_the_newest_are_used_when_they_cannot_be_kept_any_more(tmp_path: Path) -
     service = Service(60.0)
     cache = cache_of(tmp_path, service)
     cache.get()
-    folder = Path(cache.path).parent
+    path = Path(cache.path).parent
     old = Path(cache.path).read_bytes()
     service.now += 40
     # A directory in the place of the temporary file: it can be neither written nor removed.
     Path(cache.path + ".tmp").mkdir()
     assert [cache.get().access_key_id for _ in range(3)] == ["ASIA2"] * 3
     assert Path(cache.path).read_bytes() == old
-    assert folder.is_dir()
+    assert path.is_dir()
     Path(cache.path + ".tmp").rmdir()
     cache.forget()
     assert cache.get().access_key_id == "ASIA3"

@@ -146,7 +146,7 @@ def test_copied_disk_is_read_below_its_root(tmp_path: Path) -> None:
     assert states(credential_order("root", "/root", None, root=str(tmp_path)))["default-host-management"] == "present"
 
 
-@pytest.mark.parametrize("link", ["folder", "file", "loop"])
+@pytest.mark.parametrize("link", ["directory", "file", "loop"])
 def test_links_on_a_copied_disk_do_not_lead_out_of_it(tmp_path: Path, link: str) -> None:
     """They count as if its root were "/": what they name here is another machine's."""
     disk, here = tmp_path / "disk", tmp_path / "here"
@@ -154,7 +154,7 @@ def test_links_on_a_copied_disk_do_not_lead_out_of_it(tmp_path: Path, link: str)
     home.mkdir(parents=True)
     here.mkdir()
     (here / "credentials").write_text("[default]\naws_access_key_id = AKIAPLANTED\n")
-    if link == "folder":
+    if link == "directory":
         (home / ".aws").symlink_to(here)
     else:
         (home / ".aws").mkdir()
@@ -181,8 +181,8 @@ def test_agent_credentials_are_not_read_out_of_a_copied_disk(tmp_path: Path) -> 
 def test_credential_process_is_searched_on_the_copied_disk(tmp_path: Path, program: str, place: str) -> None:
     (tmp_path / "root").mkdir()
     written(tmp_path / "root", "config", f"[default]\ncredential_process = {program}\n")
-    told = credential_order("root", "/root", None, root=str(tmp_path))
-    assert [finding.what for finding in told.findings] == [f"credential_process runs {program}, which does not exist"]
+    order = credential_order("root", "/root", None, root=str(tmp_path))
+    assert [finding.what for finding in order.findings] == [f"credential_process runs {program}, which does not exist"]
     path = tmp_path / place
     path.parent.mkdir(parents=True)
     path.touch(0o755)
@@ -202,16 +202,16 @@ def identity(root: Path, expires: str) -> None:
 def test_last_credentials_of_the_agent_are_reported(tmp_path: Path) -> None:
     assert agent_credentials(str(tmp_path), "linux") is None
     identity(tmp_path, "2026-11-24T03:00:00.123456789Z")
-    told = agent_credentials(str(tmp_path), "linux")
-    assert told == AgentCredentials(
+    shown = agent_credentials(str(tmp_path), "linux")
+    assert shown == AgentCredentials(
         "/root/.aws/credentials",
         "default",
         "2026-11-24T02:00:00Z",
         "2026-11-24T03:00:00.123456789Z",
         "mi-0123456789abcdef0",
     )
-    assert told.expired(1_795_489_200.0) is False
-    assert told.expired(1_795_489_200.2) is True
+    assert shown.expired(1_795_489_200.0) is False
+    assert shown.expired(1_795_489_200.2) is True
     for text, expired in (("2026-11-24T04:00:00+01:00", True), ("2026-11-24T04:00:01+01:00", False), ("soon", None)):
         identity(tmp_path, text)
         found = agent_credentials(str(tmp_path), "linux")

@@ -38,7 +38,7 @@ class Counting(LiveMachine):
 
     def host_name(self) -> str:
         self.asked["host name"] += 1
-        raise PermissionError(errno.EPERM, "not told", "host name")
+        raise PermissionError(errno.EPERM, "unreadable", "host name")
 
     def run(
         self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
@@ -81,7 +81,7 @@ def test_a_failure_is_kept_too() -> None:
     machine = Counting()
     kept = machine.keeping()
     for _ in range(3):
-        with pytest.raises(PermissionError, match="not told"):
+        with pytest.raises(PermissionError, match="unreadable"):
             kept.host_name()
     assert machine.asked["host name"] == 1
 

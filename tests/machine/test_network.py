@@ -26,7 +26,7 @@ from fingerprint.types import Status
 
 ORDER: Any = sys.byteorder
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
-needs_ip = pytest.mark.skipif(not shutil.which("ip"), reason="iproute2, the judge, is not installed")
+needs_ip = pytest.mark.skipif(not shutil.which("ip"), reason="iproute2, the reference, is not installed")
 
 
 def message(kind: int, body: bytes) -> bytes:
@@ -65,11 +65,11 @@ def assert_the_order_of_ip(prelude: str) -> Any:
     ours, its = (json.loads(line) for line in done.stdout.splitlines())
     source, ipv4, links = ours
     assert source == "netlink"
-    told = [a["local"] for i in its for a in i.get("addr_info", ()) if a["family"] == "inet"]
-    assert ipv4 == [a for a in told if not a.startswith("127.")]
+    printed = [a["local"] for i in its for a in i.get("addr_info", ()) if a["family"] == "inet"]
+    assert ipv4 == [a for a in printed if not a.startswith("127.")]
     # Tunnels show an IP address there, loopbacks zeros.
-    told = [[i["ifname"], i.get("address", "")] for i in its]
-    assert links == [link for link in told if link[1].count(":") >= 5 and link[1].strip("0:")]
+    printed = [[i["ifname"], i.get("address", "")] for i in its]
+    assert links == [link for link in printed if link[1].count(":") >= 5 and link[1].strip("0:")]
     return ours
 
 
@@ -174,11 +174,11 @@ def test_psutil_returns_the_addresses_on_other_systems(monkeypatch: pytest.Monke
             self.family = family
             self.address = address
 
-    told = {
+    printed = {
         "lo0": [Entry(2, "127.0.0.1"), Entry(psutil.AF_LINK, "00:00:00:00:00:00")],
         "en0": [Entry(psutil.AF_LINK, "3C-22-FB-00-00-01"), Entry(2, "10.0.0.7")],
     }
-    monkeypatch.setattr(psutil, "net_if_addrs", lambda: told)
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: printed)
     found = read_addresses("macos")
     assert found == Addresses(("10.0.0.7",), (("en0", "3c:22:fb:00:00:01"),), "psutil")
 

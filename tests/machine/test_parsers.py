@@ -1,4 +1,4 @@
-"""Texts of tools: small ones by hand, arbitrary ones, and those of the corpus of real machines."""
+"""Output of tools: small examples by hand, arbitrary text, and the corpus of real machines."""
 
 from __future__ import annotations
 
@@ -317,7 +317,7 @@ def test_ioreg_without_a_node_is_its_first_block() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         (
             "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel\t\t: 1\nmodel name\t: AMD EPYC\n\nprocessor\t: 1\n",
@@ -362,8 +362,8 @@ def test_ioreg_without_a_node_is_its_first_block() -> None:
         "loongarch", "mips", "empty", "cut",
     ],
 )  # fmt: skip
-def test_cpuinfo_is_read_on_each_architecture(text: str, told: dict[str, str]) -> None:
-    assert parse_cpuinfo(text) == told
+def test_cpuinfo_is_read_on_each_architecture(text: str, expected: dict[str, str]) -> None:
+    assert parse_cpuinfo(text) == expected
 
 
 PARSERS: list[Any] = [
@@ -372,15 +372,15 @@ PARSERS: list[Any] = [
 ]  # fmt: skip
 SAMPLES = (IP_ADDR, NET_TOOLS_OLD, NET_TOOLS_NEW, BSD, SOLARIS, WMI, IOREG, "processor 0: machine = 1\ncpu : x\n")
 PIECES = sorted({piece for sample in SAMPLES for piece in sample.split()} | {"\n", "\r", " ", "=", ":", '"', "{", "}"})
-TEXTS = st.text() | st.lists(st.sampled_from(PIECES) | st.text(max_size=3)).map(" ".join)
+STRINGS = st.text() | st.lists(st.sampled_from(PIECES) | st.text(max_size=3)).map(" ".join)
 
 
-@given(st.binary() | TEXTS.map(lambda text: text.encode("utf-16-le", "surrogatepass")))
+@given(st.binary() | STRINGS.map(lambda text: text.encode("utf-16-le", "surrogatepass")))
 def test_no_bytes_are_too_odd_to_decode(data: bytes) -> None:
     assert isinstance(decode_console(data), str)
 
 
-@given(TEXTS)
+@given(STRINGS)
 def test_no_text_is_too_odd_to_parse(text: str) -> None:
     for parse in PARSERS:
         parse(text)
@@ -393,7 +393,7 @@ def test_no_text_is_cut_where_parsing_fails(parse: Any) -> None:
             parse(sample[:end])
 
 
-@given(TEXTS)
+@given(STRINGS)
 def test_addresses_are_well_formed_whatever_the_text(text: str) -> None:
     for parse in (parse_ip_addr, parse_ifconfig, parse_wmi_addresses):
         ipv4, links = parse(text)
@@ -483,15 +483,15 @@ def corpus_text(*names: str) -> str:
     return decode_console(CORPUS.joinpath(*names).read_bytes())
 
 
-def in_corpus(folder: str, pattern: str = "*/*") -> list[str]:
-    root = CORPUS / folder
+def in_corpus(directory: str, pattern: str = "*/*") -> list[str]:
+    root = CORPUS / directory
     return sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
 
 
 def summary(parsed: parsers.AddressesAndLinks) -> tuple[list[str], str | None, str | None, int]:
     ipv4, links = parsed
-    told = [" ".join(link) for link in links]
-    return list(ipv4), next(iter(told), None), next(iter(reversed(told)), None), len(told)
+    joined = [" ".join(link) for link in links]
+    return list(ipv4), next(iter(joined), None), next(iter(reversed(joined)), None), len(joined)
 
 
 @needs_corpus
@@ -557,10 +557,10 @@ WMI_FILES: dict[str, tuple[int, int, dict[str, str]]] = {
 @needs_corpus
 @pytest.mark.parametrize("name", WMI_FILES)
 def test_wmi_lists_of_real_machines(name: str) -> None:
-    count, at, told = WMI_FILES[name]
+    count, at, expected = WMI_FILES[name]
     instances = parse_wmi_list(corpus_text("windows", "glpi-agent", name))
     assert len(instances) == count
-    assert told.items() <= instances[at].items()
+    assert expected.items() <= instances[at].items()
     # All instances of a class have the same properties.
     assert len({tuple(instance) for instance in instances}) == 1
 
@@ -603,7 +603,7 @@ def test_registry_files_are_decoded(name: str) -> None:
 
 @needs_corpus
 @pytest.mark.parametrize(
-    ("name", "count", "told"),
+    ("name", "count", "expected"),
     [
         (
             "IOPlatformExpertDevice",
@@ -629,10 +629,10 @@ def test_registry_files_are_decoded(name: str) -> None:
         ),
     ],
 )
-def test_ioreg_of_real_machines(name: str, count: int, told: dict[str, str]) -> None:
+def test_ioreg_of_real_machines(name: str, count: int, expected: dict[str, str]) -> None:
     properties = parse_ioreg(corpus_text("macos", "glpi-agent", name))
     assert len(properties) == count
-    assert told.items() <= properties.items()
+    assert expected.items() <= properties.items()
 
 
 # Model, vendor and how many processors.
@@ -669,9 +669,9 @@ CPUINFO_FILES: dict[str, tuple[str, str, str]] = {
 @needs_corpus
 @pytest.mark.parametrize("name", CPUINFO_FILES)
 def test_cpuinfo_of_real_machines(name: str) -> None:
-    told = parse_cpuinfo(corpus_text("linux-cpuinfo", name))
-    assert (told.get("model", ""), told.get("vendor", ""), told.get("processors", "")) == CPUINFO_FILES[name]
-    assert "" not in told.values()
+    values = parse_cpuinfo(corpus_text("linux-cpuinfo", name))
+    assert (values.get("model", ""), values.get("vendor", ""), values.get("processors", "")) == CPUINFO_FILES[name]
+    assert "" not in values.values()
 
 
 @needs_corpus
@@ -686,7 +686,7 @@ def test_lscpu_output_is_empty_and_each_cpuinfo_is_expected() -> None:
 @needs_corpus
 def test_no_text_of_the_corpus_is_too_odd() -> None:
     folders = ("network", "windows", "macos", "linux-cpuinfo")
-    paths: list[Path] = [CORPUS / folder / name for folder in folders for name in in_corpus(folder)]
+    paths: list[Path] = [CORPUS / directory / name for directory in folders for name in in_corpus(directory)]
     assert len(paths) > 100
     for path in paths:
         text = decode_console(path.read_bytes())

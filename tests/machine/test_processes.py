@@ -101,12 +101,12 @@ def test_long_complaints_are_cut_and_do_not_block() -> None:
     assert len(result.stderr) == 4096
 
 
-@pytest.mark.parametrize(("kind", "problem"), [("missing", "not-found"), ("text", "denied"), ("folder", "denied")])
+@pytest.mark.parametrize(("kind", "problem"), [("missing", "not-found"), ("text", "denied"), ("directory", "denied")])
 def test_what_cannot_be_started_says_why(kind: str, problem: str, tmp_path: Path) -> None:
     path = tmp_path / "tool"
     if kind == "text":
         path.write_text("no mode for running")
-    elif kind == "folder":
+    elif kind == "directory":
         path.mkdir()
     [result] = run([(str(path),)], 5, ENV)
     assert (result.problem, result.returncode) == (problem, None)

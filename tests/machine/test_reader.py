@@ -191,11 +191,11 @@ FULL, DOCKER = "000001ffffffffff", "00000000a80425fb"
 def test_root_is_held_against_the_first_process(
     mine: Any, first: Any, as_agent: bool, raw_io: bool | None, tmp_path: Path
 ) -> None:
-    for name, told in (("self", mine), ("1", first)):
+    for name, status in (("self", mine), ("1", first)):
         (tmp_path / name / "ns").mkdir(parents=True)
         (tmp_path / name / "ns" / "user").symlink_to("user:[4026531900]")
-        if told is not None:
-            (tmp_path / name / "status").write_text(STATUS.format(*told))
+        if status is not None:
+            (tmp_path / name / "status").write_text(STATUS.format(*status))
     assert live_reader(str(tmp_path)) == Reader(0, as_agent, raw_io, True)
     (tmp_path / "self" / "ns" / "user").unlink()
     (tmp_path / "self" / "ns" / "user").symlink_to("user:[4026532000]")
@@ -211,19 +211,19 @@ WHO = "from fingerprint.machine.reader import live_reader; r = live_reader(); pr
 
 @LINUX_ROOT
 @pytest.mark.parametrize(
-    ("wrapper", "told"),
+    ("wrapper", "expected"),
     [
         (["setpriv", "--bounding-set=-sys_rawio", "--inh-caps=-sys_rawio"], "0 False"),
         (["unshare", "-U", "-r"], "0 False"),
     ],
 )
-def test_a_real_process_with_fewer_rights_knows_it(wrapper: list[str], told: str) -> None:
+def test_a_real_process_with_fewer_rights_knows_it(wrapper: list[str], expected: str) -> None:
     if not shutil.which(wrapper[0]):
         pytest.skip(f"there is no {wrapper[0]}")
     done = subprocess.run([*wrapper, sys.executable, "-I", "-c", WHO], capture_output=True, text=True, check=False)
     if done.returncode and "unshare" in wrapper[0] and "not permitted" in done.stderr:
         pytest.skip("no user namespaces here")
-    assert done.stdout.strip() == told, done
+    assert done.stdout.strip() == expected, done
 
 
 @LINUX_ROOT

@@ -1,4 +1,4 @@
-"""Snapshots: what is recorded plays back the same, and what is no snapshot is told so."""
+"""Snapshots: a recording plays back the same, and an invalid one is reported."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from paths import DOCS
 def test_a_live_machine_plays_back_the_same(tmp_path: Path) -> None:
     recorder = Recorder(LiveMachine())
     live = collect(recorder)
-    told = facts(recorder)
+    shown = facts(recorder)
     recorder.save(str(tmp_path / "m.json"))
     played = RecordedMachine.load(str(tmp_path / "m.json"))
     again = collect(played)
     assert again.hardware_hash == live.hardware_hash
     assert [(a.name, a.status, a.source, a.tool) for a in again] == [(a.name, a.status, a.source, a.tool) for a in live]
-    assert facts(played) == told
+    assert facts(played) == shown
     assert again.collected_at == int(live.collected_at)
 
 
@@ -351,8 +351,8 @@ def test_facts_of_a_mac_come_from_its_platform_expert() -> None:
             '      "IOPlatformUUID" = "0-1-2"\n      "IOPlatformSerialNumber" = "C02"\n    }\n',
         }
     )
-    told = facts(RecordedMachine(snapshot))
-    assert (told["processor"], told["system UUID"], told["serial number"], told["model"]) == (
+    shown = facts(RecordedMachine(snapshot))
+    assert (shown["processor"], shown["system UUID"], shown["serial number"], shown["model"]) == (
         "Apple M1", "0-1-2", "C02", "Mac14,2",
     )  # fmt: skip
 

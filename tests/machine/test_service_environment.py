@@ -31,7 +31,7 @@ def of(root: Path, files: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "expected"),
     [
         ({}, {}),
         ({f"{LIB}/{UNIT}": "[Service]\nExecStart=/usr/bin/amazon-ssm-agent\n"}, {}),
@@ -60,8 +60,8 @@ def of(root: Path, files: dict[str, str]) -> dict[str, str]:
         ({f"{LIB}/{UNIT}": "Environment=A\nEnvironment==x 1B=2 \"unended=1\n"}, {"unended": "1"}),
     ],
 )  # fmt: skip
-def test_what_the_units_files_set_is_set(files: dict[str, str], told: dict[str, str], tmp_path: Path) -> None:
-    assert of(tmp_path, files) == {"PATH": "/usual", **told}
+def test_what_the_units_files_set_is_set(files: dict[str, str], expected: dict[str, str], tmp_path: Path) -> None:
+    assert of(tmp_path, files) == {"PATH": "/usual", **expected}
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting needs root")
@@ -100,8 +100,8 @@ print(*(c['argv'][0] + ' ' + c['stdout'].strip() for c in taken.snapshot['comman
 
 def test_program_is_found_by_path_order_live_and_recorded(tmp_path: Path) -> None:
     machine = LiveMachine()
-    machine.environment = lambda: {"PATH": f"relative:{tmp_path}/none:{tmp_path}/folder:{tmp_path}"}  # type: ignore[method-assign]
-    (tmp_path / "folder" / "ls").mkdir(parents=True)
+    machine.environment = lambda: {"PATH": f"relative:{tmp_path}/none:{tmp_path}/directory:{tmp_path}"}  # type: ignore[method-assign]
+    (tmp_path / "directory" / "ls").mkdir(parents=True)
     (tmp_path / "ls").write_text("#!/bin/sh\necho total 1\n")
     assert machine.which("ls") == ("/usr/bin/ls" if os.path.exists("/usr/bin/ls") else "/bin/ls")
     (tmp_path / "ls").chmod(0o755)

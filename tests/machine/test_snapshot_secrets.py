@@ -98,8 +98,8 @@ def test_what_hashes_are_made_of_is_recorded_to_the_byte(tmp_path: Path) -> None
     assert [out for argv, out in recorded.items() if "dmidecode" in argv[0] and odd not in out] == []
 
 
-class Telling(Machine):
-    """A machine that says one thing, whatever it is asked."""
+class Parrot(Machine):
+    """A machine that gives one answer to every question."""
 
     platform, kernel, timeout = "linux", "Linux", 1.0
 
@@ -117,11 +117,11 @@ class Telling(Machine):
 
 
 def kept(said: str, *argv: str) -> str:
-    recorder = Recorder(Telling(said))
+    recorder = Recorder(Parrot(said))
     recorder.run([argv], 1.0)
     text: str = recorder.snapshot["commands"][0]["stdout"]
     # What was treated once stays as it is.
-    again = Recorder(Telling(text))
+    again = Recorder(Parrot(text))
     again.run([argv], 1.0)
     assert again.snapshot["commands"][0]["stdout"] == text
     return text
@@ -151,8 +151,8 @@ def test_environment_keeps_proxies_only(environment: str, left: str) -> None:
 
 def test_environment_of_launchd_is_dropped() -> None:
     said = "\tstate = running\n\tenvironment = {\n\t\tKEY => abc\n\t\thttps_proxy => http://u:p@h\n\t}\n"
-    told = kept(said, "/bin/launchctl", "print", "system/com.amazon.aws.ssm")
-    assert told == "\tstate = running\n\tenvironment = {\n\t\tKEY => ***\n\t\thttps_proxy => http://***@h\n\t}\n"
+    left = kept(said, "/bin/launchctl", "print", "system/com.amazon.aws.ssm")
+    assert left == "\tstate = running\n\tenvironment = {\n\t\tKEY => ***\n\t\thttps_proxy => http://***@h\n\t}\n"
 
 
 @pytest.mark.parametrize("path", [CONFIG, r"C:\ProgramData\Amazon\SSM\Logs\errors.log", "/opt/aws/ssm/data/x",
@@ -172,7 +172,7 @@ def test_environment_of_launchd_is_dropped() -> None:
 )
 def test_of_the_agents_files_secrets_are_not_kept(path: str, said: str, left: str) -> None:
     for text in (said, left):
-        recorder = Recorder(Telling(text))
+        recorder = Recorder(Parrot(text))
         recorder.read_file(path)
         assert RecordedMachine(recorder.snapshot).read_file(path) == left.encode("utf-8", "surrogateescape")
         recorder.read_file("/etc/other")

@@ -46,7 +46,7 @@ def addresses_of(monkeypatch: pytest.MonkeyPatch, data: bytes, base: int = BASE)
 
 
 class Live(RecordedMachine):
-    """A recorded Windows machine with the addresses of this one, which is told to be one with Windows."""
+    """A recorded Windows machine with the addresses of this one, which has Windows as its platform."""
 
     def addresses(self) -> Addresses:
         return network.read_addresses("windows")
@@ -84,8 +84,11 @@ def test_the_first_of_each_in_the_order_of_windows_counts(
 ) -> None:
     data = built(found, BASE, width)
     monkeypatch.setattr(windows_addresses, "adapters", lambda: tuple(parse_adapters(data, BASE, width)))
-    told = network.read_addresses("windows")
-    assert (told.ipv4[:1], [name for name, _ in told.links[:1]]) == ((ipv4,) if ipv4 else (), [link] if link else [])
+    reported = network.read_addresses("windows")
+    assert (reported.ipv4[:1], [name for name, _ in reported.links[:1]]) == (
+        (ipv4,) if ipv4 else (),
+        [link] if link else [],
+    )
 
 
 def test_scheme_stable_has_the_interfaces_without_zero_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,25 +99,25 @@ def test_scheme_stable_has_the_interfaces_without_zero_addresses(monkeypatch: py
 
 @given(LISTS, st.sampled_from([4, 8]), st.integers(0, 1 << 31))
 def test_a_list_is_read_as_it_was_laid_out(found: Any, width: int, base: int) -> None:
-    told = parse_adapters(built(found, base + 8, width), base + 8, width)
-    assert [(one.name, one.address, one.ipv4) for one in told] == [
+    reported = parse_adapters(built(found, base + 8, width), base + 8, width)
+    assert [(one.name, one.address, one.ipv4) for one in reported] == [
         (name, hardware.hex(":"), tuple(a for a in addresses if ":" not in a)) for name, hardware, addresses in found
     ]
 
 
 @given(LISTS, st.data())
 def test_a_damaged_list_is_read_or_refused(found: Any, data: st.DataObject) -> None:
-    """Neither another error, nor an end that never comes, nor a look beside the buffer."""
-    whole = bytearray(built(found, BASE))
+    """Neither another error, nor an end that never comes, nor a read outside of the buffer."""
+    complete = bytearray(built(found, BASE))
     for _ in range(data.draw(st.integers(1, 4))):
-        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    cut = bytes(whole[: data.draw(st.integers(1, len(whole)))])
-    told = ""
+        complete[data.draw(st.integers(0, len(complete) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(complete[: data.draw(st.integers(1, len(complete)))])
+    reported = ""
     try:
         assert all(isinstance(one.name, str) for one in parse_adapters(cut, BASE, 8))
     except OSError as error:
-        told = str(error.strerror)
-    assert told == "" or "returned an invalid list of adapters" in told
+        reported = str(error.strerror)
+    assert reported == "" or "returned an invalid list of adapters" in reported
 
 
 @pytest.mark.parametrize("member", ["Next", "FirstUnicastAddress", "FriendlyName", "PhysicalAddressLength"])

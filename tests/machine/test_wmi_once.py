@@ -114,7 +114,7 @@ class Changing(RecordedMachine):
 
 
 def test_answers_are_kept_for_one_observation_only() -> None:
-    """`watch`, `serve` and the gate look again and again: a machine is asked anew each time."""
+    """`watch`, `serve` and the gate make many observations, each with fresh answers."""
     Changing.asked = 0
     machine = Changing(windows_snapshot(SERVER_2025))
     assert [wql_members(machine, "uuid")["UUID"] for _ in range(2)] == ["1", "2"]

@@ -40,18 +40,18 @@ as_root = pytest.mark.skipif(not ROOT, reason="made by root only")
 class Node:
     """A registered node whose service asks for another key; `root` is that of an agent with its vault."""
 
-    def __init__(self, folder: Path, service: LocalService) -> None:
-        self.root = folder / "root"
-        self.vault = Vault(str(vault_below(self.root)), state=str(folder / "state"))
+    def __init__(self, path: Path, service: LocalService) -> None:
+        self.root = path / "root"
+        self.vault = Vault(str(vault_below(self.root)), state=str(path / "state"))
         self.service = service
         self.machine = unix_machine(dmi="SMBIOS 3.0 present.", disk="total 0")
         made = service.activation()
         self.registration().register(made.id, made.code, REGION)
         self.id = self.vault.read_registration().instance_id
         service.ask_for_rotation(self.id)
-        self.snapshot = folder / "machine.json"
+        self.snapshot = path / "machine.json"
         self.snapshot.write_text(json.dumps(unix_snapshot(dmi="SMBIOS 3.0 present.", disk="total 0")))
-        self.env = environment(folder / "state", HOME=str(folder))
+        self.env = environment(path / "state", HOME=str(path))
         self.words = ["--vault", self.vault.path, "--snapshot", str(self.snapshot)]
 
     def registration(self, **options: Any) -> Registration:
@@ -185,10 +185,10 @@ def test_rotation_left_to_the_agent_is_logged_once_in_a_process(
         with running(tmp_path, node.root):
             by_token(node)
             by_token(node)
-    told = [record for record in caplog.records if "rotation" in record.message]
-    assert [record.levelname for record in told] == ["INFO"]
-    assert node.vault.path in told[0].message
-    assert "left to the running agent (process " in told[0].message
+    logged = [record for record in caplog.records if "rotation" in record.message]
+    assert [record.levelname for record in logged] == ["INFO"]
+    assert node.vault.path in logged[0].message
+    assert "left to the running agent (process " in logged[0].message
 
 
 def test_who_is_an_agent_of_the_vault(node: Node, tmp_path: Path) -> None:
@@ -216,9 +216,9 @@ def test_vault_behind_a_link_is_found_below_the_agents_root(node: Node, tmp_path
     """The kernel would follow it from our root."""
     moved = node.root / "data" / "ssm"
     moved.parent.mkdir()
-    folder = Path(node.vault.path).parent
-    folder.rename(moved)
-    folder.symlink_to("/data/ssm")
+    path = Path(node.vault.path).parent
+    path.rename(moved)
+    path.symlink_to("/data/ssm")
     with running(tmp_path, node.root) as agent:
         assert vault_use(str(moved / "Vault")) == VaultUse((agent.pid,))
 
@@ -267,9 +267,9 @@ def test_key_is_kept_with_one_warning_without_a_process_list(
     assert flow.role_token()
     assert node.files() == before
     assert node.updates() == 0
-    [told] = [record for record in caplog.records if "it is unknown whether an agent runs" in record.message]
-    assert told.levelname == "WARNING"
-    assert f"{tmp_path / 'none'}: No such file or directory" in told.message
+    [logged] = [record for record in caplog.records if "it is unknown whether an agent runs" in record.message]
+    assert logged.levelname == "WARNING"
+    assert f"{tmp_path / 'none'}: No such file or directory" in logged.message
     with pytest.raises(Refused, match="it is unknown whether an agent runs"):
         flow.rotate_key()
 
@@ -293,13 +293,13 @@ ASKED = "import sys; from fingerprint.agent.vault_use import vault_use; print(va
 def test_user_without_sight_of_processes_gets_the_reason(node: Node, hidden: bool) -> None:
     """Another user: of an agent's process the root cannot be read; with hidepid not even the process is seen."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        vault_below(folder).mkdir(parents=True)
-        with running(folder, folder):
+        path = Path(name)
+        path.chmod(0o755)
+        vault_below(path).mkdir(parents=True)
+        with running(path, path):
             mount = "mount -t proc -o hidepid=2 proc /proc || exit 77; " if hidden else ""
             command = f'{mount}exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"'
-            asked = [sys.executable, "-I", "-c", ASKED, str(vault_below(folder))]
+            asked = [sys.executable, "-I", "-c", ASKED, str(vault_below(path))]
             done = subprocess.run(
                 ["unshare", "--mount", "sh", "-c", command, "sh", *asked], capture_output=True, text=True, check=False
             )

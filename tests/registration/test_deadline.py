@@ -158,7 +158,7 @@ def test_a_connection_that_nobody_accepts_is_given_up() -> None:
 
 
 def test_slow_name_resolution_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The look-up goes on in its thread, as nothing can end it; nobody waits for it."""
+    """The name resolution continues in its thread, as nothing can end it; the caller does not wait for it."""
     asked = threading.Event()
     end = threading.Event()
 
@@ -219,8 +219,8 @@ def test_proxy_gets_its_password_and_no_output_has_it(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     answer = drips(b"HTTP/1.1 400 Bad\r\nContent-Length: 23\r\n\r\n" + b'{"__type":"Strange"}   ', b"")
     with Server(answer, authority.context("localhost")) as server, Proxy(pair="me:p@ss wörd") as proxy:
-        for pair, told in (("me:p%40ss%20w%C3%B6rd", "Strange"), ("me:wr%40ng", "407")):
-            with pytest.raises(Exception, match=told) as caught:
+        for pair, expected in (("me:p%40ss%20w%C3%B6rd", "Strange"), ("me:wr%40ng", "407")):
+            with pytest.raises(Exception, match=expected) as caught:
                 request(server.url, proxy.at(pair), authority.file)
             assert "wr" not in str(caught.value)
             assert "ss" not in str(caught.value).replace("process", "")

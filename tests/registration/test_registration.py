@@ -308,7 +308,7 @@ def test_endpoint_that_exposes_secrets_is_refused(
 
 
 def test_an_answer_that_never_ends_is_given_up(vault: Vault, service: LocalService) -> None:
-    """One byte at a time, always in time for a limit that only looks at the next one."""
+    """One byte at a time, always in time for a limit that only applies to the next one."""
     registered(vault, service)
     flow = Registration(
         vault, RecordedMachine(BEFORE), policy="regenerate",
@@ -424,7 +424,7 @@ def test_rotation_always_ends_with_an_accepted_key(vault: Vault, service: LocalS
     assert here == there
 
 
-@pytest.mark.parametrize("step", ["written ahead", "told", "stored"])
+@pytest.mark.parametrize("step", ["written ahead", "sent", "stored"])
 def test_kill_between_two_steps_ends_with_an_accepted_key(
     vault: Vault, service: LocalService, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,7 +439,7 @@ def test_kill_between_two_steps_ends_with_an_accepted_key(
     with monkeypatch.context() as patch:
         if step == "written ahead":
             patch.setattr(ServiceClient, "update_key", killed)
-        elif step == "told":
+        elif step == "sent":
             patch.setattr(KeyRotation, "_store", killed)
         else:
             real = KeyRotation._store
@@ -502,11 +502,11 @@ def test_secrets_are_nowhere_but_where_they_belong(
     flow.register(made.id, made.code, REGION)
     credentials = flow.role_token()
     private = vault.read_registration().private_key
-    told = caplog.text + repr(flow.__dict__) + repr(credentials) + repr(vault.read_registration()) + repr(made)
+    shown = caplog.text + repr(flow.__dict__) + repr(credentials) + repr(vault.read_registration()) + repr(made)
     try:
         flow.register(made.id, made.code, REGION)
     except FingerprintError as error:
-        told += str(error) + repr(error.facts())
+        shown += str(error) + repr(error.facts())
     secrets = {
         "code": made.code,
         "key": private,
@@ -514,7 +514,7 @@ def test_secrets_are_nowhere_but_where_they_belong(
         "token": credentials.session_token,
     }
     for name, secret in secrets.items():
-        assert secret not in told, name
+        assert secret not in shown, name
         files = [path for path in tmp_path.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
         allowed = {Path(vault.data_path("RegistrationKey")), Path(vault.history.path)} if name == "key" else set()
         assert set(files) <= allowed, name
@@ -582,13 +582,13 @@ def test_a_request_has_the_members_and_headers_of_the_agents(path: Path, service
         ),
     )
     for request in exchange["requests"]:
-        told = json.loads(request["body"])
+        shown = json.loads(request["body"])
         seen.clear()
         try:
             if request["operation"] == "RegisterManagedInstance":
-                client.register(told["ActivationId"], told["ActivationCode"], told["Fingerprint"], key)
+                client.register(shown["ActivationId"], shown["ActivationCode"], shown["Fingerprint"], key)
             elif request["operation"] == "RequestManagedInstanceRoleToken":
-                client.role_token("mi-0123456789abcdef0", key, told["Fingerprint"])
+                client.role_token("mi-0123456789abcdef0", key, shown["Fingerprint"])
             else:
                 client.update_key("mi-0123456789abcdef0", key, key)
         except ServiceError:
@@ -596,9 +596,9 @@ def test_a_request_has_the_members_and_headers_of_the_agents(path: Path, service
         target, headers, body = seen[0]
         theirs = dict(request["headers"])
         assert target == theirs["X-Amz-Target"]
-        assert list(body) == list(told)
+        assert list(body) == list(shown)
         assert {n: v for n, v in body.items() if "Key" not in n or n.endswith("Type")} == {
-            n: v for n, v in told.items() if "Key" not in n or n.endswith("Type")
+            n: v for n, v in shown.items() if "Key" not in n or n.endswith("Type")
         }
         present = {name: _plain(value) for name, value in headers.items()}
         for name in ("Content-Type", "X-Amz-Target"):
@@ -623,18 +623,18 @@ def test_the_local_service_takes_what_the_real_agent_sent(path: Path) -> None:
     with LocalService(clock=lambda: moment[0]) as local:
         for request in exchange["requests"]:
             moment[0] = request["received_unix"]
-            told = json.loads(request["body"])
+            shown = json.loads(request["body"])
             if request["operation"] == "RegisterManagedInstance":
                 local._database.execute(
                     "INSERT OR REPLACE INTO activation VALUES (?, ?, 9, ?)",
-                    (told["ActivationId"], told["ActivationCode"], moment[0] + 60),
+                    (shown["ActivationId"], shown["ActivationCode"], moment[0] + 60),
                 )
             elif not local.nodes():
                 public = NodeKey.decode(key["privateKey"], "here").public()
                 local._database.execute(
                     "INSERT INTO node (id, public_key, fingerprint, registered, rotate, active) "
                     "VALUES (?, ?, ?, ?, 0, 1)",
-                    (key["instanceID"], public, told.get("Fingerprint", ""), 0.0),
+                    (key["instanceID"], public, shown.get("Fingerprint", ""), 0.0),
                 )
             answers.append(_sent(local, b64decode(request["raw_base64"])))
     assert answers[0].startswith(b"HTTP/1.1 200"), answers[0][:300]

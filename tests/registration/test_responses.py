@@ -36,26 +36,26 @@ REGION = "eu-west-1"
 CANARY = "CANARYcanary0123"
 NODE = "mi-0123456789abcdef0"
 GOOD = {"AccessKeyId": f"ASIA{CANARY}", "SecretAccessKey": f"s{CANARY}", "SessionToken": f"t{CANARY}"}
-# The judge, in other words than the code: what AWS gives, and SDKs and files can hold.
-JUDGES = {
+# The reference, independent of the code: what AWS gives, and what SDKs and files can hold.
+REFERENCE = {
     "AccessKeyId": r"[A-Za-z0-9_]{16,128}", "SecretAccessKey": r"[A-Za-z0-9_+/=-]{16,256}",
     "SessionToken": r"[A-Za-z0-9_+/=-]{16,16384}",
 }  # fmt: skip
 INJECTION = "\n[default]\ncredential_process = /usr/bin/touch /tmp/owned\n"
-HOSTILE_TEXTS = [
+HOSTILE_STRINGS = [
     f"{CANARY}{INJECTION}", f"{INJECTION}{CANARY}", f"{CANARY}\r\n", f"{CANARY}\x00", f"{CANARY} #",
     f"{CANARY}\x1b[31m",
     f"{CANARY}\u202e", f"{CANARY}\x85", f"{CANARY}\u2028", f"{CANARY}\ud800", f"{CANARY}\u0660", f"{CANARY}ſ", "", "A",
     " ", CANARY * 8 + "A", CANARY * 16 + "A", CANARY * 1024 + "A", f'{CANARY}"',
     f"{CANARY};x", f"${{{CANARY}}}", f"%({CANARY})s",
 ]  # fmt: skip
-texts = st.one_of(st.sampled_from(HOSTILE_TEXTS), st.text(max_size=40).map(lambda text: f"{CANARY}{text}"))
+strings = st.one_of(st.sampled_from(HOSTILE_STRINGS), st.text(max_size=40).map(lambda text: f"{CANARY}{text}"))
 numbers = st.one_of(
     st.sampled_from([0, 1, -1, 1e300, -1e300, float("inf"), float("-inf"), float("nan"), 2**63, 10**400, 1e-320]),
     st.integers(), st.floats(),
 )  # fmt: skip
 values = st.recursive(
-    st.one_of(st.none(), st.booleans(), numbers, texts),
+    st.one_of(st.none(), st.booleans(), numbers, strings),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
     max_leaves=4,
 )
@@ -87,11 +87,11 @@ class Answers(Server):
 class Node:
     """A registered node whose service is taken over."""
 
-    def __init__(self, folder: Path, server: Answers) -> None:
-        self.folder, self.server = folder, server
-        self.vault = Vault(str(folder / "ssm" / "Vault"), state=str(folder / "state"))
-        self.file = folder / "credentials"
-        self.snapshot = folder / "machine.json"
+    def __init__(self, directory: Path, server: Answers) -> None:
+        self.directory, self.server = directory, server
+        self.vault = Vault(str(directory / "ssm" / "Vault"), state=str(directory / "state"))
+        self.file = directory / "credentials"
+        self.snapshot = directory / "machine.json"
         self.snapshot.write_text(json.dumps(BEFORE))
         with LocalService() as local:
             made = local.activation()
@@ -100,7 +100,7 @@ class Node:
 
     def state(self, *, asks: bool = False) -> dict[str, bytes]:
         """Return what is in the files; without the journal if a registration may be announced there."""
-        ours = [path for path in self.folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+        ours = [path for path in self.directory.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
         if asks:
             ours = [path for path in ours if path.name != "audit.log" and path.parent.name != "history"]
         return {str(path): path.read_bytes() for path in ours}
@@ -114,23 +114,23 @@ class Node:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    folder = tmp_path_factory.mktemp("node")
+    directory = tmp_path_factory.mktemp("node")
     with pytest.MonkeyPatch.context() as patch, Answers() as server:
         for name in list(os.environ):
             if name.lower().endswith("_proxy") or name.startswith("AWS_"):
                 patch.delenv(name)
-        patch.setenv("FINGERPRINT_STATE", str(folder / "state"))
+        patch.setenv("FINGERPRINT_STATE", str(directory / "state"))
         patch.setenv("AWS_ENDPOINT_URL_SSM", server.url)
         patch.setenv("FINGERPRINT_ACTIVATION_CODE", "an-activation-code-01")
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-        yield Node(folder, server)
+        yield Node(directory, server)
 
 
 def good(answer: dict[str, Any], now: float) -> bool:
     """Return whether an answer holds role credentials."""
     expires, asks = answer.get("TokenExpirationDate"), answer.get("UpdateKeyPair")
     return (
-        all(isinstance(answer.get(name), str) and re.fullmatch(judge, answer[name]) for name, judge in JUDGES.items())
+        all(isinstance(answer.get(name), str) and re.fullmatch(form, answer[name]) for name, form in REFERENCE.items())
         and type(expires) in (int, float) and now < expires <= now + 7 * 86400
         and (asks is None or type(asks) is bool)
     )  # fmt: skip
@@ -164,7 +164,7 @@ def test_invalid_member_is_named_and_nothing_is_written(node: Node, name: str, v
         assert parser.sections() == ["node"]
         assert [*dict(parser["node"]).values()] == [answer[name] for name in GOOD]
         node.file.unlink()
-        for kept in (node.folder / "state" / "credentials").glob("*.json"):
+        for kept in (node.directory / "state" / "credentials").glob("*.json"):
             kept.unlink()
         return
     assert code == 5, (out, err)
@@ -274,7 +274,7 @@ def test_a_refusal_is_one_line_and_its_code_a_word(code: Any, message: Any) -> N
 def test_a_registration_is_over_only_where_the_service_says_so(
     node: Node, status: int, body: bytes, open_: bool
 ) -> None:
-    """Whatever else comes back, the service may have made the node: verify tells what finds it."""
+    """Whatever else comes back, the service may have created the node: verify prints how to find it."""
     node.server.status, node.server.body = status, body
     before = len([one for one in verify(node.vault) if one.kind == "registration-open"])
     code, _, err = node("register", "--again", "--region", REGION, "--activation-id", "1" * 36)

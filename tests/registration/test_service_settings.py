@@ -79,9 +79,9 @@ def global_variable(trap: Trap) -> None:
 
 
 def models(trap: Trap) -> None:
-    folder = trap.home / ".aws" / "models" / "ssm" / "2014-11-06"
-    folder.mkdir(parents=True)
-    (folder / "endpoint-rule-set-1.json").write_text(json.dumps(RULES).replace("TRAP", trap.url))
+    directory = trap.home / ".aws" / "models" / "ssm" / "2014-11-06"
+    directory.mkdir(parents=True)
+    (directory / "endpoint-rule-set-1.json").write_text(json.dumps(RULES).replace("TRAP", trap.url))
 
 
 def data_path(trap: Trap) -> None:
@@ -154,7 +154,7 @@ def region(authority: Authority) -> Iterator[Proxy]:
     """The region's own endpoint, which is reached through a proxy."""
 
     def serve(server: Server, connection: socket.socket) -> None:
-        # The whole request, or the end of the connection takes the answer with it.
+        # The complete request, or the end of the connection discards the answer.
         data = b""
         while not data.endswith(b"}"):
             data += connection.recv(65536)
@@ -237,7 +237,7 @@ URLS = [
     "how", ["--endpoint", "--proxy", "AWS_ENDPOINT_URL_SSM", "HTTPS_PROXY", "ALL_PROXY", "unknown"]
 )
 @pytest.mark.parametrize("output", ["text", "json"])
-def test_no_error_tells_the_password_of_a_url(
+def test_no_error_prints_the_password_of_a_url(
     url: str, how: str, output: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In this process, for the many of them."""
