@@ -5,7 +5,6 @@ from __future__ import annotations
 from fingerprint._io.times import utc
 from fingerprint.agent.logs import CLOCK, code_of
 from fingerprint.agent.logs.sdk_errors import DENIED, MISMATCH
-from fingerprint.agent.logs.state import FIND_NODE
 from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
 from fingerprint.diagnose.checks.agent import restart_command
 from fingerprint.diagnose.checks.replaced_key import AHEAD, REJECTED, UNDATED

@@ -121,7 +121,7 @@ def port(service: LocalService) -> int:
 # The endpoint.
 
 
-def test_a_machine_registers_and_asks_where_the_agent_does(host: Host, service: LocalService) -> None:
+def test_requests_go_to_the_agents_endpoint(host: Host, service: LocalService) -> None:
     host.configured(Ssm={"Endpoint": service.endpoint})
     flow = host.registered(service)
     assert flow.role_token().access_key_id
@@ -161,7 +161,7 @@ def test_the_endpoint_is_the_agents(host: Host, config: dict[str, Any], endpoint
     [("3.3.3270.0", "api.aws"), ("3.3.5828.0", "api.aws"), ("99.0.0.0", "api.aws"), ("x", "api.aws"),
      ("3.3.3269.9", "amazonaws.com"), ("3.3.987.0", "amazonaws.com"), ("2.3.0.0", "amazonaws.com")],
 )  # fmt: skip
-def test_dual_stack_is_taken_where_the_installed_agent_takes_it(
+def test_dual_stack_is_used_if_the_installed_agent_uses_it(
     host: Host, monkeypatch: pytest.MonkeyPatch, version: str, domain: str
 ) -> None:
     program = host.directory / "amazon-ssm-agent"
@@ -196,7 +196,7 @@ def test_options_of_the_caller_override_the_agents_configuration(
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
     assert host.endpoint() == "https://agent.example.org"
     monkeypatch.delenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
-    # Also where it is the one of the region.
+    # Also if it is the region's usual endpoint.
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", USUAL)
     assert host.endpoint() == USUAL
 
@@ -211,13 +211,13 @@ def test_a_vault_of_our_own_ignores_the_agents_configuration(host: Host, service
     made = service.activation()
     flow.register(made.id, made.code, REGION)
     assert flow.role_token()
-    # By a link it is the agent's again.
+    # Through a link the vault is the agent's again.
     (tmp_path / "link").symlink_to(host.vault.path)
     with pytest.raises(InputError):
         client_for(str(tmp_path / "link"), REGION, None, None)
 
 
-# What is wrong with the configuration.
+# Errors of the configuration.
 
 LOOPBACK_ONLY = "http:// is for this host itself only"
 WRONG: list[tuple[Any, str]] = [
@@ -248,7 +248,7 @@ WRONG: list[tuple[Any, str]] = [
 def test_a_wrong_setting_is_shown_and_nothing_is_sent_or_written(
     host: Host, service: LocalService, config: Any, text: str
 ) -> None:
-    """Also on another machine by the policy that writes."""
+    """Also on a machine that differs, with the policy that writes."""
     host.registered(service, endpoint=service.endpoint)
     if config is None:
         host.config.mkdir()
@@ -353,7 +353,7 @@ def test_requests_use_the_agents_proxy_domain_and_certificates(host: Host, autho
             host.flow().role_token()
 
 
-def test_the_callers_proxies_win_over_the_agents(
+def test_proxies_of_the_caller_override_the_agents(
     host: Host, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = f"ssm.{REGION}.agents.example"
@@ -439,21 +439,21 @@ URL = "https://ssm.eu-west-1.amazonaws.com/"
         ("http://[fd00:ec2::254]/", {"http_proxy": "http://p:1", "no_proxy": "fd00:ec2::254"}, ""),
         ("https://[::ffff:10.1.2.3]/", {**PROXY, "no_proxy": "10.0.0.0/8"}, ""),
         ("https://10.1.2.3/", {**PROXY, "no_proxy": "10.0.0.0/255.0.0.0, /8, 10.0.0.0/99"}, "http://p:1"),
-        # What is no URL is asked through none.
+        # An invalid URL has no proxy.
         ("http://[", {"http_proxy": "http://p:1"}, ""), ("https://h:99999", PROXY, ""), ("", PROXY, ""),
         ("ftp://h/", {"ftp_proxy": "http://p:1"}, ""),
     ],
 )  # fmt: skip
-def test_a_url_goes_through_the_proxy_that_the_agent_takes(url: str, variables: dict[str, str], proxy: str) -> None:
+def test_a_url_goes_through_the_agents_proxy(url: str, variables: dict[str, str], proxy: str) -> None:
     assert proxy_for(url, variables) == proxy
-    # A diagnosis asks as the agent does.
+    # A diagnosis uses the same proxy as the agent.
     assert (
         Network("", {"https_proxy": "http://q:2"}).with_agent(variables or {"no_proxy": ""}, "").proxy_of(url) == proxy
     )
 
 
 class Registry(ModuleType):
-    """The registry of Windows, as far as it is asked."""
+    """A registry of Windows with the calls that are used."""
 
     HKEY_LOCAL_MACHINE, KEY_READ = 0, 0
 
@@ -489,7 +489,7 @@ def test_on_windows_proxies_are_those_of_the_services_key(
     assert service_proxies(machine, ()) == found
 
 
-# All of it where it really is, in name spaces of its own.
+# Everything at its real path, in separate namespaces.
 
 _MOUNTED = """
 set -e

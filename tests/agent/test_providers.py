@@ -44,7 +44,7 @@ REGION = "eu-west-1"
 REGISTER = "RegisterManagedInstance"
 EIGHT = ("instanceID", "region", "instanceType", "availabilityZone", "privateKey", "publicKey", "privateKeyType",
          "privateKeyCreatedDate")  # fmt: skip
-# Of the newest agents without and the oldest with the member, and of those whose version is not known.
+# The newest agents without the member, the oldest with it, and unknown versions.
 OLD, NEW, UNKNOWN = ("2.3.0.0", "3.3.987.0", "3.3.4792.0"), ("3.3.4793.0", "3.3.5226.0", "3.3.9999.0"), ("", "local")
 
 
@@ -121,7 +121,7 @@ def test_a_provider_that_is_no_string_is_corrupt(value: str) -> None:
 
 
 @pytest.mark.parametrize("provider", [None, "", *PROVIDERS, "Other"])
-def test_every_writer_of_ours_keeps_the_member_and_adds_none(
+def test_each_of_our_writers_keeps_the_member_and_adds_none(
     vault: Vault, service: LocalService, provider: str | None
 ) -> None:
     register(vault, service)
@@ -183,7 +183,7 @@ def test_another_provider_is_a_usage_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("provider", ["", "ec2", "azure"])
-def test_the_wire_has_the_provider_where_the_agent_sends_it(provider: str) -> None:
+def test_the_request_has_the_provider_if_one_is_named(provider: str) -> None:
     bodies: list[bytes] = []
 
     def answer(_: Server, connection: socket.socket) -> None:
@@ -261,7 +261,7 @@ def test_another_registration_has_its_own_provider(
 
 
 def interrupted(vault: Vault, service: LocalService, provider: str) -> None:
-    """Let the service make a node, and the answer get lost."""
+    """Let the service make a node whose answer is lost."""
     made = service.activation()
     service.drop_next(REGISTER, after=True, times=4)
     with pytest.raises(Unreachable):
@@ -295,7 +295,7 @@ def test_a_request_is_sent_again_with_the_same_provider_only(
         if node["publicKey"] == key:
             assert (node["provider"] or "") == (vault.read_registration().provider or "")
     if first != later:
-        # The node of the lost answer can still be had, with its own provider.
+        # The node of the lost answer can still be finished, with its own provider.
         record = flow(vault, service).finish(service.nodes()[0]["id"])
         assert record is not None
         assert (record.provider or "") == (service.nodes()[0]["provider"] or "")
@@ -450,7 +450,7 @@ def test_a_valid_source_of_a_health_report_is_kept(vault: Vault, service: LocalS
             answer = ping(service, token, {**report, name: value})
             assert answer["__type"] == "ValidationException", (name, value)
             assert service.nodes()[0][column] == good[-1]
-    # The first report of an agent has nothing but its version: what is known stays.
+    # The first report of an agent has only its version: the known values stay.
     assert ping(service, token, report) == {}
     assert service.nodes()[0]["sourceLocation"] == SOURCES["SourceLocation"][0][-1]
 

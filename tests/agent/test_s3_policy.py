@@ -23,8 +23,8 @@ from fingerprint.agent.regions import domain, endpoint, partition
 from fingerprint.errors import UsageError
 from servers import Proxy
 
-# As AWS lists them, region by region: what follows the region in the name of its buckets of patching, and in that of
-# its snapshots of baselines. By hand and apart from the tables of the package.
+# Region -> end of its patching buckets, end of its bucket of baseline snapshots, as AWS lists them. Written by hand,
+# independently of the package.
 PATCHING = {
     "us-east-2": ("552881074", ""), "us-east-1": ("1970c647d", ""), "us-west-1": ("8badb4304", ""),
     "us-west-2": ("34d7f99f8", ""), "af-south-1": ("bdd5f65a9", "-tbxdb5b9"), "ap-east-1": ("632356271", ""),
@@ -91,7 +91,7 @@ OHIO = """{
 """
 
 
-def test_the_policy_of_ohio_is_this_one(command: Command) -> None:
+def test_the_policy_of_ohio_is_complete(command: Command) -> None:
     done = command("--region", "us-east-2")
     assert (done.returncode, done.stdout, done.stderr) == (0, OHIO, "")
 
@@ -370,7 +370,7 @@ def test_only_the_buckets_of_the_operating_system_are_tried(command: Command, s3
     ]
 
 
-def test_an_endpoint_that_refuses_is_a_finding_for_each_bucket(command: Command, s3: S3) -> None:
+def test_a_refused_connection_is_a_finding_for_each_bucket(command: Command, s3: S3) -> None:
     # Bound and not listening: connections are refused, and no other process gets the port.
     with socket.socket() as kept:
         kept.bind(("127.0.0.1", 0))

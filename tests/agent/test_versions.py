@@ -159,7 +159,7 @@ def test_log_lines_are_lower_case_with_valid_versions() -> None:
     assert len({one.text for one in LOG_LINES}) == len(LOG_LINES)
 
 
-def test_a_limit_counts_only_where_the_row_knows_its_setting() -> None:
+def test_a_limit_counts_only_if_the_row_has_its_setting() -> None:
     before, since = assess("3.3.987.0").row, assess("3.3.3050.0").row
     assert (longest_pause(before, 60), longest_pause(since, 60), longest_pause(since, None)) == (1800, 60, 1800)
     assert (longest_ping_interval(before, 300), longest_ping_interval(since, 300)) == (3600, 300)
@@ -187,7 +187,7 @@ def one(machine: AgentMachine, check: str) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize("version", RELEASES)
-def test_diagnose_says_which_row_it_used(machine: AgentMachine, version: str) -> None:
+def test_diagnose_shows_the_row_that_it_used(machine: AgentMachine, version: str) -> None:
     of_version(machine, version).log("amazon-ssm-agent.log", started("08:00:00", version) + ready("11:30:00"))
     row = next(row for row in reversed(ROWS) if version_of(row.since) <= version_of(version))
     outcome, text, evidence = one(machine, "version")

@@ -13,7 +13,7 @@ from fingerprint.collectors.ssm_windows import choose
 from fingerprint.errors import CollectError
 from fingerprint.machine.recorded import RecordedMachine
 from vault_setup import Setup
-from windows_machines import FOLDER, windows_snapshot
+from windows_machines import WINDOWS_DIRECTORY, windows_snapshot
 
 ABSENT = {"error": "ENOENT", "message": "there is no service AmazonSSMAgent"}
 ERRORS = {
@@ -137,7 +137,7 @@ def test_hash_by_wmic_is_written_without_wmi_for_an_old_agent(tmp_path: Path) ->
     assert (found["outcome"], found["text"]) == ("pass", "this Windows: the agent hashes by wmic")
     machine = json.loads(setup.snapshot.read_text())
     for entry in machine["commands"]:
-        if entry["argv"][0] == rf"{FOLDER}\System32\wbem\wmic.exe":
+        if entry["argv"][0] == rf"{WINDOWS_DIRECTORY}\System32\wbem\wmic.exe":
             entry.update(returncode=None, stdout="", problem="not-found")
     house.snapshot.write_text(json.dumps(machine))
     [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "collector"]

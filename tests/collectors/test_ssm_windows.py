@@ -30,7 +30,7 @@ from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.machine.recorder import Recorder
 from fingerprint.types import Status
 from shared import VECTORS, needs_vectors
-from windows_machines import AGENTS, FOLDER, NAMES, OBJECTS, UUID, cim_text, windows_snapshot, wmic_text
+from windows_machines import AGENTS, NAMES, OBJECTS, UUID, WINDOWS_DIRECTORY, cim_text, windows_snapshot, wmic_text
 
 
 def gates() -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ def test_a_recorded_machine_gives_what_the_real_agent_stored(run: dict[str, Any]
     else:
         for entry in snapshot["commands"]:
             as_json = "ConvertTo-Json" in entry["argv"][-1]
-            argvs = [list(argv) for argv in commands(FOLDER, as_json)]
+            argvs = [list(argv) for argv in commands(WINDOWS_DIRECTORY, as_json)]
             if entry["argv"] in argvs and as_json == (run["recipe"] == "json"):
                 name = NAMES[argvs.index(entry["argv"])]
                 returned = run["members"][name]
@@ -241,14 +241,14 @@ def test_a_hanging_powershell_decides_nothing() -> None:
 
 
 def test_the_commands_are_those_of_the_reference() -> None:
-    assert commands(FOLDER, False)[0] == (r"C:\Windows\System32\wbem\wmic.exe", "csproduct", "get", "UUID")
+    assert commands(WINDOWS_DIRECTORY, False)[0] == (r"C:\Windows\System32\wbem\wmic.exe", "csproduct", "get", "UUID")
     shell = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
-    assert commands(FOLDER, True)[1] == (
+    assert commands(WINDOWS_DIRECTORY, True)[1] == (
         shell,
         "Get-CimInstance -ClassName WIN32_PROCESSOR | Select-Object Caption, DeviceID, Manufacturer, MaxClockSpeed, "
         "Name, SocketDesignation | ConvertTo-Json",
     )
-    assert all(len(argv) == 2 for argv in commands(FOLDER, True))
+    assert all(len(argv) == 2 for argv in commands(WINDOWS_DIRECTORY, True))
 
 
 ODD = ["10.0.26100", "-1", "\ud83d", "\U0001f600", "3.3.1345.0", "18446744073709551616"]
@@ -434,12 +434,12 @@ def test_the_native_calls_ask_windows_by_its_own_functions(monkeypatch: pytest.M
             return 1
 
         def GetSystemWindowsDirectoryW(self, text: Any, length: int) -> int:
-            text.value = FOLDER
-            return len(FOLDER)
+            text.value = WINDOWS_DIRECTORY
+            return len(WINDOWS_DIRECTORY)
 
     monkeypatch.setattr(ctypes, "WinDLL", lambda name, use_last_error: Kernel32(), raising=False)
     assert windows_native.physical_host_name() == "WEB-7"
-    assert windows_native.windows_directory() == FOLDER
+    assert windows_native.windows_directory() == WINDOWS_DIRECTORY
     assert asked == [5, 5]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent_machines import DENIED, MISMATCH, REGENERATED, AgentMachine, line, refused, started
-from fingerprint.agent.logs import conclusion, read_parts
+from fingerprint.agent.logs import conclusion
 
 EXPIRED = "Signature expired: 20261124T110000Z is now earlier than 20261124T113500Z"
 STATUS = "Status code {} returned from AWS API. RequestId: 0a1b-2c3d Message: {}"

@@ -9,7 +9,6 @@ import pytest
 
 from agent_machines import REGENERATED, AgentMachine, line, refused, started
 from fingerprint.collectors import collect, wql
-from fingerprint.collectors.other_recipe import json_outputs, wmic_outputs
 from fingerprint.diagnose import Diagnosis, Outcome
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.observation import RECIPE_REMEDY

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from event_machines import before_and_after
-from faults import ERRNOS, FOR_EVER, KILL, Fault, Run, copy_setup, faults_of, paths_within, run, why_not
+from faults import ERRNOS, FOR_EVER, KILL, Fault, Run, faults_of, paths_within, restore_copy, run, why_not
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
 from fingerprint.vault.evidence import ENTRIES_KEPT
@@ -58,7 +58,7 @@ class Setup:
         shutil.copytree(self.path, self.template)
 
     def reset(self) -> None:
-        copy_setup(self.template, self.path, self.path / "state")
+        restore_copy(self.template, self.path, self.path / "state")
 
     def words(self, times: int = 1) -> list[str]:
         arguments = [self.vault.path, self.vault.state, str(self.snapshot), str(times)]

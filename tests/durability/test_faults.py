@@ -24,9 +24,9 @@ from faults import (
     KILL,
     Fault,
     Run,
-    copy_setup,
     faults_of,
     paths_within,
+    restore_copy,
     run,
     was_made_durable,
     was_written,
@@ -77,7 +77,7 @@ class Setup:
         return {data for _, _, data in Vault(str(self.vault), state=str(self.state)).history.copies(key)}
 
     def reset(self) -> None:
-        copy_setup(self._template, self.path, self.state)
+        restore_copy(self._template, self.path, self.state)
 
     def contents(self) -> dict[str, bytes | None]:
         """Return what is in the vault: path -> bytes, None for a directory."""

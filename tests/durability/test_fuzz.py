@@ -37,7 +37,7 @@ FULL_INPUTS = {
     "strings": 500_000,
     "SMBIOS": 1_000_000,
     "links": 2_000_000,
-    "evidence strings": 300_000,
+    "evidence": 300_000,
     "fleet in Arrow": 150_000,
 }
 GROWTH_LIMIT = 8 * 1024 * 1024

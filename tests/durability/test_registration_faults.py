@@ -24,7 +24,7 @@ import pytest
 
 from commandline import COMMAND, environment
 from event_machines import before_and_after
-from faults import KILL, Fault, Run, copy_setup, faults_of, paths_within, run, why_not
+from faults import KILL, Fault, Run, faults_of, paths_within, restore_copy, run, why_not
 from fingerprint import Vault
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
@@ -92,7 +92,7 @@ class Setup:
         return Registration(self.vault, RecordedMachine(MACHINE), policy="strict", endpoint=self.service.endpoint)
 
     def reset(self) -> None:
-        copy_setup(self.template, self.path, Path(self.vault.state))
+        restore_copy(self.template, self.path, Path(self.vault.state))
         self.made = self.service.activation(limit=9)
         self.begun = {node["id"] for node in self.service.nodes()}
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from event_machines import before_and_after
-from faults import KILL, Fault, Run, copy_setup, faults_of, paths_within, run, why_not
+from faults import KILL, Fault, Run, faults_of, paths_within, restore_copy, run, why_not
 from fingerprint import Vault
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
 from fingerprint.machine.recorded import RecordedMachine
@@ -68,7 +68,7 @@ class Setup:
         return Registration(self.vault, RecordedMachine(MACHINE), policy="strict", endpoint=self.service.endpoint)
 
     def reset(self) -> None:
-        copy_setup(self.template, self.path, self.path / "state")
+        restore_copy(self.template, self.path, self.path / "state")
         if self.key_there() != self.first_key:
             self.service.update_key(self.node, {"NewPublicKey": self.first_key})
         self.service.ask_for_rotation(self.node)

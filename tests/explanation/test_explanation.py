@@ -43,7 +43,7 @@ def vault(tmp_path: Path) -> Vault:
 
 
 @pytest.mark.parametrize("event", [e for e in EVENTS if e.ssm], ids=lambda event: event.name)
-def test_the_event_behind_a_difference_comes_first(event: Event) -> None:
+def test_the_event_that_caused_a_difference_comes_first(event: Event) -> None:
     """Or one that changes the same attributes, which cannot be distinguished from it."""
     found = compared(*before_and_after(event.name))
     best = next(e for e in EVENTS if e.name == found.events[0].name)
@@ -141,7 +141,7 @@ def test_without_evidence_causes_are_inferred_or_unknown() -> None:
     assert any("scheme stable" in text for text in found.cannot_tell)
 
 
-def test_evidence_that_does_not_account_for_a_value_is_not_used() -> None:
+def test_evidence_without_the_saved_value_is_not_used() -> None:
     """A later snapshot explains only the attributes whose saved value it gives."""
     first = snapshot(machine(modules=[(4096, "DIMM_A1", "NWD4-4G", "11112222")]))
     saved = collect(RecordedMachine(first)).hardware_hash
@@ -164,14 +164,14 @@ def test_two_recordings_do_not_mention_kept_evidence(machine_id: str) -> None:
     assert [one.name for one in found.remedies] == ["backup", "restore-id", "rebaseline", "register"]
 
 
-def test_an_id_that_identifies_nothing_is_not_called_empty() -> None:
+def test_an_invalid_id_is_not_called_empty() -> None:
     before, now = (snapshot(machine(machine_id="0" * 32), *at) for at in ((), (NOW,)))
     unknown = explain_snapshots(RecordedMachine(before), RecordedMachine(now)).cannot_tell
     assert any("it is all zeros" in text for text in unknown)
     assert not any("empty on both sides" in text and "machine-id" in text for text in unknown)
 
 
-def test_what_was_not_readable_now_is_unknown_and_no_change() -> None:
+def test_an_unreadable_attribute_is_unknown_and_no_change() -> None:
     now = snapshot(machine(), NOW)
     for command in now["commands"]:
         if command["argv"][-1] == "memory":
@@ -244,7 +244,7 @@ WMI_NOISE: list[Any] = [[], [{}], [{"UUID": 5}, {"x": None}], {"error": "EIO", "
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_no_evidence_raises(data: st.DataObject) -> None:
+def test_arbitrary_evidence_never_raises(data: st.DataObject) -> None:
     event = data.draw(st.sampled_from(EVENTS))
     sides = [deepcopy(taken) for taken in before_and_after(event.name)]
     for taken in sides:

@@ -24,7 +24,7 @@ from fingerprint.rules.stable import smbios_values
 from fingerprint.smbios.dmidecode import parse_dmidecode
 from fingerprint.smbios.table import SmbiosTable
 from shared import SHARED
-from textbook_smbios import decode, identifying, split_dump, split_windows
+from textbook_smbios import decode, identifiers_of, split_dump, split_windows
 
 CORPUS = SHARED / "corpus" / "smbios"
 MACHINES = sorted(path.parent for path in CORPUS.glob("*/dump.bin")) if CORPUS.exists() else []
@@ -72,7 +72,7 @@ def test_a_dump_file_holds_the_table_of_sysfs(machine: Path) -> None:
     dumped, entry = split_dump((machine / "dump.bin").read_bytes())
     assert decode(dumped, entry) == table
     assert stable_values(dumped, entry) == smbios_values(table)
-    assert sorted(smbios_identifiers(dumped, entry)) == identifying(table)
+    assert sorted(smbios_identifiers(dumped, entry)) == identifiers_of(table)
 
 
 @needs_corpus
@@ -90,8 +90,8 @@ def test_what_identifies_in_the_bytes_is_what_dmidecode_prints(machine: Path) ->
     text = (machine / "golden/full.txt").read_text("ascii", "replace")
     table, entry = (machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes()
     found = smbios_identifiers(table, entry)
-    assert sorted(found) == identifying(decode(table, entry))
-    printed = {(kind, told.strip()) for kind, told in identifying(parse_dmidecode(text))}
+    assert sorted(found) == identifiers_of(decode(table, entry))
+    printed = {(kind, told.strip()) for kind, told in identifiers_of(parse_dmidecode(text))}
     # Of a memory slot without a module dmidecode prints no texts.
     empty = {told.strip() for m in decode(table, entry).memory_devices if not m.size_bytes
              for told in (m.serial, m.asset_tag) if told}  # fmt: skip
@@ -121,7 +121,7 @@ def test_the_values_of_a_broken_table_are_those_of_its_structures(data: st.DataO
         table[data.draw(st.integers(0, len(table) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(table[: data.draw(st.integers(4, len(table)))])
     assert stable_values(cut) == smbios_values(decode(cut))
-    assert sorted(smbios_identifiers(cut)) == identifying(decode(cut))
+    assert sorted(smbios_identifiers(cut)) == identifiers_of(decode(cut))
 
 
 @needs_corpus
@@ -241,7 +241,7 @@ def test_no_bytes_whatever_raise_but_valueerror(data: bytes, marked: bool) -> No
             read_windows(data)
     if len(data) >= 4:
         assert stable_values(data) == smbios_values(decode(data))
-        assert sorted(smbios_identifiers(data)) == identifying(decode(data))
+        assert sorted(smbios_identifiers(data)) == identifiers_of(decode(data))
 
 
 @settings(max_examples=300, deadline=None)
@@ -253,4 +253,4 @@ def test_a_mutated_table_is_decoded_structure_by_structure(data: st.DataObject) 
     if len(mutated) >= 4:
         assert isinstance(decode(mutated), SmbiosTable)
         assert stable_values(mutated) == smbios_values(decode(mutated))
-        assert sorted(smbios_identifiers(mutated)) == identifying(decode(mutated))
+        assert sorted(smbios_identifiers(mutated)) == identifiers_of(decode(mutated))

@@ -77,9 +77,9 @@ def built(adapters: Sequence[tuple[str, bytes, Sequence[str]]], base: int, width
         before: tuple[int, Any] | None = None
         for address in addresses:
             six = ":" in address
-            told = bytes(28) if six else bytes(2) + bytes(map(int, address.split("."))) + bytes(8)
+            rest = bytes(28) if six else bytes(2) + bytes(map(int, address.split("."))) + bytes(8)
             unicast = unicast_type(Length=ctypes.sizeof(unicast_type))
-            unicast.Address.lpSockaddr = put((23 if six else 2).to_bytes(2, "little") + told)
+            unicast.Address.lpSockaddr = put((23 if six else 2).to_bytes(2, "little") + rest)
             unicast.Address.iSockaddrLength = 28 if six else 16
             of_it = put(unicast)
             if before is None:
@@ -94,5 +94,5 @@ def built(adapters: Sequence[tuple[str, bytes, Sequence[str]]], base: int, width
 
 def recorded() -> list[tuple[bytes, int]]:
     """Return each recorded buffer with its address."""
-    told = json.loads(Path(__file__).with_name("adapter_lists.json").read_text())
-    return [(zlib.decompress(b64decode(one["zlib"])).ljust(one["bytes"], b"\0"), one["base"]) for one in told]
+    lists = json.loads(Path(__file__).with_name("adapter_lists.json").read_text())
+    return [(zlib.decompress(b64decode(one["zlib"])).ljust(one["bytes"], b"\0"), one["base"]) for one in lists]

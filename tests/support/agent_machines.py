@@ -1,4 +1,4 @@
-"""A registered machine with its agent, as a snapshot and a vault in the agent's own layout; healthy until changed."""
+"""A registered machine with its agent: a snapshot, and a vault in the agent's layout. Healthy until it is changed."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def line(at: str, level: str, text: str, context: str = "[CredentialRefresher] "
 
 
 def started(at: str, version: str = "3.3.4851.0") -> str:
-    told = line(at, "INFO", f"amazon-ssm-agent - v{version}", "[amazon-ssm-agent] ")
-    return told + line(at, "INFO", "Starting credentials refresher loop")
+    version_line = line(at, "INFO", f"amazon-ssm-agent - v{version}", "[amazon-ssm-agent] ")
+    return version_line + line(at, "INFO", "Starting credentials refresher loop")
 
 
 def ready(at: str) -> str:
@@ -60,19 +60,19 @@ def ready(at: str) -> str:
 
 
 def refused(at: str, error: str = MISMATCH, pause: str = "25m47s") -> str:
-    told = line(at, "ERROR", f"Retrieve credentials produced error: {error}")
-    return told + (line(at, "INFO", f"Sleeping for {pause} before retrying retrieve credentials") if pause else "")
+    failure = line(at, "ERROR", f"Retrieve credentials produced error: {error}")
+    return failure + (line(at, "INFO", f"Sleeping for {pause} before retrying retrieve credentials") if pause else "")
 
 
 def reported(at: str, provider: str = "") -> str:
-    """Return the lines of a health report that went out."""
-    told = f"Agent is registered with {provider}" if provider else "Agent does not have an explicit provider."
+    """Return the lines of a health report that was sent."""
+    text = f"Agent is registered with {provider}" if provider else "Agent does not have an explicit provider."
     begun = line(at, "INFO", "HealthCheck reporting agent health.", WORKER)
-    return begun + (line(at, "INFO", told, WORKER))
+    return begun + (line(at, "INFO", text, WORKER))
 
 
 def skipped(at: str, why: str = AZURE_SILENT, provider: str = "Azure") -> str:
-    """Return the lines of one that was skipped: one for each thing that was asked for, then that."""
+    """Return the lines of a skipped health report: one for each requested value, then that it was skipped."""
     asked = ("availability zone", "availability zone id", "source id", "source location", "computer name")
     errors = "".join(line(at, "ERROR", f"Error getting {one}: {why}", WORKER) for one in asked if why)
     skips = "Skipping health update due to identity provider errors"
@@ -82,15 +82,15 @@ def skipped(at: str, why: str = AZURE_SILENT, provider: str = "Azure") -> str:
 def mismatch(at: str, *names: str) -> str:
     head = line(at, "ERROR", "Cannot connect to AWS Systems Manager.  Machine configuration has changed more than the "
                              "allowed threshold.", "")  # fmt: skip
-    told = "The '{}' value (new) has changed from the registered machine configuration value (old)."
-    return head + "".join(line(at, "WARN", told.format(name), "") for name in names)
+    differs = "The '{}' value (new) has changed from the registered machine configuration value (old)."
+    return head + "".join(line(at, "WARN", differs.format(name), "") for name in names)
 
 
 REGENERATED = "Calculated hardware difference, regenerating fingerprint..."
 
 
 class Present(RecordedMachine):
-    """A recorded machine that is taken for the one that this runs on."""
+    """A recorded machine that counts as this host."""
 
     def __init__(self, recorded: RecordedMachine) -> None:
         super().__init__(recorded.snapshot, recorded.where)
@@ -101,12 +101,12 @@ class Present(RecordedMachine):
 
 
 class AgentMachine:
-    """A machine that is changed before it is looked at.
+    """A machine that a test changes before it is observed.
 
     Attributes:
-        snapshot: what the machine answers.
-        record, registration: of its vault; None for no such file, bytes for what is no record.
-        directory: for its files.
+        snapshot: the recorded machine.
+        record, registration: of its vault; None for no such file, bytes for an invalid record.
+        directory: of its files.
     """
 
     def __init__(self, directory: Path, **changes: Any) -> None:
@@ -123,9 +123,9 @@ class AgentMachine:
         )  # fmt: skip
 
     def is_now(self, **changes: Any) -> None:
-        """Let the machine be as `unix_snapshot` makes it, with a healthy agent."""
-        told: dict[str, Any] = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", **changes}
-        self.snapshot = snapshot = unix_snapshot(**told)
+        """Make the machine as `unix_snapshot` does, with a healthy agent."""
+        options: dict[str, Any] = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", **changes}
+        self.snapshot = snapshot = unix_snapshot(**options)
         snapshot.update(recordedAt=NOW, utcOffset=0, statuses={}, folders={}, links=[], agentProcesses=[
             {"name": "amazon-ssm-agent", "pid": 812, "user": "root", "started": "2026-11-24T08:00:00Z"},
             {"name": "ssm-agent-worker", "pid": 840, "user": "root", "started": "2026-11-24T08:00:02Z"},
@@ -153,7 +153,7 @@ class AgentMachine:
         return RecordedMachine(self.snapshot)
 
     def file(self, path: str, text: str | None, mode: int = 0o600, uid: int = 0) -> None:
-        """Put a file there; None for one that is told to exist only."""
+        """Add a file; None for one whose content was not recorded."""
         self.snapshot["files"][path] = {} if text is None else {"text": text}
         self.snapshot["statuses"][path] = {
             "kind": "file", "mode": f"{mode:04o}", "uid": uid, "gid": 0, "size": len(text or ""), "modified": NOW,
@@ -176,12 +176,12 @@ class AgentMachine:
                          "problem": problem, "seconds": 0.01})  # fmt: skip
 
     def unit(self, **properties: str) -> None:
-        told = {
+        values = {
             "Id": "amazon-ssm-agent.service", "LoadState": "loaded", "ActiveState": "active", "SubState": "running",
             "UnitFileState": "enabled", "User": "", "MainPID": "812", "NRestarts": "0", "Environment": "", **properties,
         }  # fmt: skip
         missing = "Id=snap.amazon-ssm-agent.amazon-ssm-agent.service\nLoadState=not-found\n"
-        self.command(SYSTEMCTL, "".join(f"{n}={v}\n" for n, v in told.items()) + "\n" + missing)
+        self.command(SYSTEMCTL, "".join(f"{n}={v}\n" for n, v in values.items()) + "\n" + missing)
 
     def log(self, name: str, text: str) -> None:
         self.file(f"{LOGS}/{name}", text)
@@ -189,12 +189,12 @@ class AgentMachine:
         names[:] = sorted({*names, name})
 
     def credentials(self, retrieved: str, expires: str, **more: str) -> None:
-        told = {
+        members = {
             "SchemaVersion": "1.1", "InstanceId": NODE, "IdentityType": "OnPrem",
             "ShareFile": "/root/.aws/credentials", "ShareProfile": "default", "CredentialsExpiresAt": expires,
             "CredentialsRetrievedAt": retrieved, "CredentialSource": "SSM", **more,
         }  # fmt: skip
-        self.file("/var/lib/amazon/ssm/runtimeconfig/identity_config.json", json.dumps(told))
+        self.file("/var/lib/amazon/ssm/runtimeconfig/identity_config.json", json.dumps(members))
 
     def sudoers(self, text: str, mode: int = 0o440, uid: int = 0) -> None:
         self.file("/etc/sudoers.d/ssm-agent-users", text, mode, uid)
@@ -228,7 +228,7 @@ class AgentMachine:
     def _put(self, path: Path, data: bytes) -> None:
         path.write_bytes(data)
         path.chmod(0o600)
-        # As if all was written when the machine was registered, in November.
+        # All files are from the registration, in November.
         os.utime(path, (1793520000, 1793520000))
 
     def site(self, network: Network | None = None, **options: Any) -> Site:
@@ -265,7 +265,7 @@ def copied_disk(directory: Path, machine: AgentMachine) -> Path:
             target.chmod(int(machine.snapshot["statuses"].get(path, {}).get("mode", "0644"), 8))
     vault = root / "var/lib/amazon/ssm/Vault"
     subprocess.run(["cp", "-a", str(machine.vault_path), str(vault)], check=True)
-    # It names its place on its own machine.
+    # It has the path on its own machine.
     manifest = vault / "Manifest"
     manifest.write_text(manifest.read_text().replace(str(machine.vault_path), "/var/lib/amazon/ssm/Vault"))
     return root

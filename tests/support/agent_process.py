@@ -1,4 +1,4 @@
-"""Real processes with the names of the agent's, whose root, and so whose vault, is chosen."""
+"""Real processes with the agent's names, and with a given root and so a given vault."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from fingerprint.vault.locations import reference_vault
 
-# Ends when its standard input does, so that nothing outlives the tests.
+# It ends with its standard input, so that no process outlives the tests.
 _PROGRAM = """
 import os, sys
 root, user = sys.argv[1], int(sys.argv[2])
@@ -38,7 +38,7 @@ def vault_below(root: Path) -> Path:
 
 @contextmanager
 def running(
-    folder: Path,
+    directory: Path,
     root: Path | str = "/",
     *,
     name: str = "amazon-ssm-agent",
@@ -52,15 +52,15 @@ def running(
         directory: for its program.
         root: its root.
         name: of its program.
-        user: number of the user to become, -1 for the present one.
-        environment: in place of the present one.
+        user: id of the user to become; -1 for the current one.
+        environment: in place of the current one.
         within: a command that runs it, such as unshare.
     """
     if not sys.platform.startswith("linux"):
-        pytest.skip("the root of a process is told on Linux only")
-    program = folder / name
+        pytest.skip("only Linux shows the root of a process")
+    program = directory / name
     if not program.is_symlink():
-        # The kernel names a process by the file that was asked for.
+        # The kernel names a process by the path that was executed.
         program.symlink_to(os.path.realpath(sys.executable))
     command = [*within, str(program), "-I", "-S", "-c", _PROGRAM, str(root), str(user)]
     pipe = subprocess.PIPE

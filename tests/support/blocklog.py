@@ -1,8 +1,8 @@
-"""A file system of two files that logs how a disk image is written: the disk of the power-loss suite.
+"""A file system of two files that logs each write to a disk image: the disk of the power-loss suite.
 
-    python blocklog.py FOLDER SIZE      mounts FOLDER/mnt; its image is FOLDER/mnt/disk, its log FOLDER/log
+    python blocklog.py DIRECTORY SIZE   mounts DIRECTORY/mnt; its image is DIRECTORY/mnt/disk, its log DIRECTORY/log
 
-What is written to FOLDER/mnt/mark goes into the log as a mark. The log is a sequence of (kind, offset, length,
+Data written to DIRECTORY/mnt/mark are logged as a mark. The log is a sequence of (kind, offset, length,
 bytes), kind being W for a write, F for a flush and M for a mark.
 """
 
@@ -34,15 +34,15 @@ def events(path: str) -> Iterator[Event]:
             yield Event(kind.decode(), offset, log.read(length))
 
 
-def main(folder: str, size: int) -> None:
+def main(directory: str, size: int) -> None:
     import mfusepy
 
     class Disk(mfusepy.Operations):  # type: ignore[misc]
         use_ns = True
 
         def __init__(self) -> None:
-            self.log = open(f"{folder}/log", "wb", buffering=0)  # noqa: SIM115  open as long as the mount
-            self.image = os.open(f"{folder}/image", os.O_RDWR | os.O_CREAT, 0o600)
+            self.log = open(f"{directory}/log", "wb", buffering=0)  # noqa: SIM115  open as long as the mount
+            self.image = os.open(f"{directory}/image", os.O_RDWR | os.O_CREAT, 0o600)
             os.ftruncate(self.image, size)
 
         def note(self, kind: bytes, offset: int, data: bytes) -> None:
@@ -77,7 +77,7 @@ def main(folder: str, size: int) -> None:
             return 0
 
     # Past the page cache, so that each write and flush of the loop device is seen as it is made.
-    mfusepy.FUSE(Disk(), f"{folder}/mnt", foreground=True, nothreads=True, direct_io=True, allow_other=True)
+    mfusepy.FUSE(Disk(), f"{directory}/mnt", foreground=True, nothreads=True, direct_io=True, allow_other=True)
 
 
 if __name__ == "__main__":

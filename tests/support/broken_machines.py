@@ -1,4 +1,4 @@
-"""Machines that are broken, each in one way: what was done to a healthy one, and what is to be concluded."""
+"""Machines that are broken, each in one way: the change to a healthy one, and the expected conclusion."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Change = Callable[[AgentMachine], Any]
 WAITS = started("08:00:00") + ready("08:00:01") + started("11:00:00") + refused("11:35:00")
 
 
-def processes(*told: tuple[str, str]) -> list[dict[str, Any]]:
+def processes(*names: tuple[str, str]) -> list[dict[str, Any]]:
     return [
         {"name": name, "pid": 800 + n, "user": user, "started": "2026-11-24T08:00:00Z"}
-        for n, (name, user) in enumerate(told)
+        for n, (name, user) in enumerate(names)
     ]
 
 
@@ -72,7 +72,7 @@ NO_PERMISSION = (
     "Entering SSM Agent hibernate - AccessDeniedException: User is not authorized to perform: "
     "ssm:UpdateInstanceInformation"
 )
-# What broke the machine, the state that is concluded, the check that tells why, and words of the sentence.
+# The change, the concluded state, the check that shows the cause, and a part of the conclusion.
 BROKEN: dict[str, tuple[Change, str, str, str]] = {
     "regenerated after an upgrade": (
         log(

@@ -1,7 +1,7 @@
-"""Prints decoded structures the way dmidecode 3.4 does: the judge of the textbook decoder.
+"""Print decoded structures as dmidecode 3.4 does, to verify the textbook decoder.
 
-Each function returns the lines of one structure, label and value, in dmidecode's order. What dmidecode
-derives from a field (signature and flags of a processor) is derived here again.
+Each function returns the lines of one structure, label and value, in dmidecode's order. Values that dmidecode
+derives from a field (signature and flags of a processor) are derived here independently.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB", "ZB")
 
 
 def size(count: int) -> str:
-    """A size in the largest unit that leaves no fraction of more than one step."""
+    """Return a size in the largest unit, or in the next smaller one to avoid a fraction."""
     limbs = [count >> (10 * i) & 0x3FF for i in range(7)]
     top = max((i for i, limb in enumerate(limbs) if limb), default=0)
     if top > 0 and limbs[top - 1]:
@@ -217,20 +217,20 @@ def signature(s: Processor, raw: bytes) -> Lines:
     if 0x100 <= code <= 0x101 or 0x118 <= code <= 0x119:
         return arm_signature(eax)
     if intel:
-        told = (
+        signature = (
             f"Type {eax >> 12 & 3}, Family {(eax >> 20 & 0xFF) + (eax >> 8 & 15)}, "
             f"Model {(eax >> 12 & 0xF0) + (eax >> 4 & 15)}, Stepping {eax & 15}"
         )
     elif amd:
         extended = eax >> 8 & 15 == 15
-        told = (
+        signature = (
             f"Family {(eax >> 8 & 15) + ((eax >> 20 & 0xFF) if extended else 0)}, "
             f"Model {(eax >> 4 & 15) | ((eax >> 12 & 0xF0) if extended else 0)}, Stepping {eax & 15}"
         )
     else:
         return []
     flags = [flag for i, flag in enumerate(_FLAGS) if flag and edx >> i & 1]
-    return [("Signature", told), ("Flags", flags if edx & 0xBFEFFBFF else "None")]
+    return [("Signature", signature), ("Flags", flags if edx & 0xBFEFFBFF else "None")]
 
 
 def arm_signature(midr: int) -> Lines:
@@ -268,7 +268,7 @@ def memory_device(s: MemoryDevice) -> Lines:
         ("Type Detail", spaced(s.detail or ())),
     ]  # fmt: skip
     if s.size_bytes == 0:
-        # Of a slot without a module it prints no more.
+        # dmidecode prints no more for an empty slot.
         return lines
     lines += [("Speed", unknown(s.speed, "MT/s"))] if s.speed is not None else []
     if s.manufacturer is not None:
@@ -296,7 +296,7 @@ def memory_device(s: MemoryDevice) -> Lines:
 
 
 def sizes_of_device(s: MemoryDevice, length: int) -> Lines:
-    """The four sizes that came with 3.2; the length of the structure says which of them are there."""
+    """Return the four sizes of SMBIOS 3.2; the length of the structure decides which are present."""
     lines: Lines = []
     if s.size_bytes == 0:
         return lines
@@ -318,10 +318,10 @@ def product_id(code: int) -> str:
 
 
 def compared(table: SmbiosTable, golden: str) -> tuple[int, list[str]]:
-    """Hold a table against dmidecode's text: the fields compared, and each difference in words."""
+    """Compare a table with dmidecode's output. Return the number of compared fields, and each difference."""
     ours = printed(table)
-    for number, texts in enumerate(table.oem_strings):
-        lines: Lines = [(f"String {i}", text) for i, text in enumerate(texts, 1)]
+    for number, strings in enumerate(table.oem_strings):
+        lines: Lines = [(f"String {i}", text) for i, text in enumerate(strings, 1)]
         ours.setdefault(11, []).append((number, lines, None))
     fields, differences = 0, []
     for kind, handle_, length, lines in parsed(golden):
@@ -332,13 +332,13 @@ def compared(table: SmbiosTable, golden: str) -> tuple[int, list[str]]:
         if not mine:
             differences.append(f"type {kind}, handle 0x{handle_:04X}: not decoded")
             continue
-        number, told, structure = mine.pop(0)
-        if isinstance(structure, MemoryDevice) and told:
-            told = told + sizes_of_device(structure, length)
+        number, found, structure = mine.pop(0)
+        if isinstance(structure, MemoryDevice) and found:
+            found = found + sizes_of_device(structure, length)
         if structure is not None and number != handle_:
             differences.append(f"type {kind}: handle 0x{number:04X} instead of 0x{handle_:04X}")
-        if _comparable(told) != _comparable(lines):
-            differences.append(f"type {kind}, handle 0x{handle_:04X}: {told} instead of {lines}")
+        if _comparable(found) != _comparable(lines):
+            differences.append(f"type {kind}, handle 0x{handle_:04X}: {found} instead of {lines}")
     differences += [f"type {kind}: {len(left)} more than dmidecode has" for kind, left in ours.items() if left]
     return fields, differences
 
@@ -394,11 +394,11 @@ def parsed(golden: str) -> list[tuple[int, int, int, Lines]]:
             label, _, value = line[1:].partition(":")
             lines.append((label, value.removeprefix(" ")))
     return [
-        (kind, number, length, [(label, _plain(value)) for label, value in told])
-        for kind, number, length, told in found
+        (kind, number, length, [(label, _plain(value)) for label, value in fields])
+        for kind, number, length, fields in found
     ]
 
 
 def _plain(value: Any) -> Any:
-    """A list under a label without a text of its own is the list."""
+    """Return the list under a label that has no value of its own."""
     return value[1] if isinstance(value, tuple) and not value[0] else value

@@ -57,24 +57,24 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 class Page:
-    """A page that is being run.
+    """A page whose code blocks are run.
 
     Args:
         name: the file below docs/.
         directory: where its commands run.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, directory: Path) -> None:
         self.path = DOCS / name
         self.blocks = list(blocks(self.path.read_text("utf-8")))
-        self._folder = folder
+        self._directory = directory
         self._names: dict[str, Any] = {"__name__": "__page__"}
 
     def run(self, block: Block) -> None:
         """Run a block.
 
         Raises:
-            AssertionError: a command fails, or a value is another one.
+            AssertionError: a command fails, or a value differs.
         """
         if block.language == "sh":
             self._shell(block)
@@ -96,10 +96,10 @@ class Page:
 
     def _shell(self, block: Block) -> None:
         tools = os.path.dirname(sys.executable)
-        environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "HOME": str(self._folder)}
+        environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "HOME": str(self._directory)}
         done = subprocess.run(
             ["sh", "-e", "-c", block.text],
-            cwd=self._folder,
+            cwd=self._directory,
             env=environment,
             capture_output=True,
             text=True,

@@ -1,4 +1,4 @@
-"""Machines before and after each event, as recorded sources: tables, texts, directories and links, all made here."""
+"""Machines before and after each event, as recorded sources: tables, output, directories and links, all made here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fingerprint.machine.wmi import powershell_path
 
 Machine = dict[str, Any]
 
-WINDOWS_FOLDER = r"C:\Windows"
+WINDOWS_DIRECTORY = r"C:\Windows"
 _GROUPS = ("processor", "memory", "bios", "system")
 
 
@@ -176,7 +176,7 @@ def listing(source: Machine) -> str:
 
 
 def dmidecode_text(source: Machine, group: str) -> str:
-    """Return what dmidecode would print of one group; a text of our own in its format."""
+    """Return the output of dmidecode for one group; written here, in its format."""
     head = f"# dmidecode {source['tool']}\nGetting SMBIOS data from sysfs.\nSMBIOS 3.2.0 present.\n"
     blocks = []
     if group == "processor":
@@ -205,17 +205,17 @@ def dmidecode_text(source: Machine, group: str) -> str:
 
 
 def smbios_table(source: Machine) -> bytes:
-    """Return a raw SMBIOS 3.2 table that tells what the source tells."""
+    """Return a raw SMBIOS 3.2 table with the values of a source."""
 
     def structure(kind: int, length: int, fields: dict[int, bytes | str]) -> bytes:
-        body, texts = bytearray(length - 4), []
+        body, strings = bytearray(length - 4), []
         for offset, value in fields.items():
             if isinstance(value, str):
-                texts += [value] if value else []
-                value = bytes([len(texts) if value else 0])
+                strings += [value] if value else []
+                value = bytes([len(strings) if value else 0])
             body[offset - 4 : offset - 4 + len(value)] = value
         head = bytes([kind, length]) + (kind << 8).to_bytes(2, "little")
-        return head + bytes(body) + (b"".join(text.encode() + b"\0" for text in texts) or b"\0") + b"\0"
+        return head + bytes(body) + (b"".join(text.encode() + b"\0" for text in strings) or b"\0") + b"\0"
 
     digits = bytes.fromhex(source["uuid"].replace("-", ""))
     uuid = digits[3::-1] + digits[5:3:-1] + digits[7:5:-1] + digits[8:]
@@ -234,7 +234,7 @@ def smbios_table(source: Machine) -> bytes:
     return table + structure(127, 4, {})
 
 
-# Agents with the recipe that a machine is made for, on the same Windows.
+# Recipe -> an agent that uses it, on the same Windows.
 _AGENTS = {"wmic": "3.3.987.0", "cim": "3.3.1142.0", "wql": "3.3.1345.0"}
 
 
@@ -242,32 +242,32 @@ def _windows(taken: dict[str, Any], source: Machine) -> dict[str, Any]:
     method = source["windows_method"]
     table = smbios_table(source)
     header = bytes([0, 3, 2, 0]) + len(table).to_bytes(4, "little")
-    told = {
+    values = {
         "uuid": source["uuid"], "processor-hash": source["cpu"], "memory-hash": str(source["modules"]),
         "bios-hash": str(source["bios"]), "system-hash": f"{source['serial']} {source.get('domain', '')}",
         "disk-info": str(source.get("windows_disks", 1)),
     }  # fmt: skip
-    keys = {name: "UUID" if name == "uuid" else "Value" for name in told}
-    argv = [powershell_path(WINDOWS_FOLDER), VERSION_QUERY]
+    keys = {name: "UUID" if name == "uuid" else "Value" for name in values}
+    argv = [powershell_path(WINDOWS_DIRECTORY), VERSION_QUERY]
     taken["commands"] = [{"argv": argv, "returncode": 0, "stdout": "\r\nVersion : 10.0.26100\r\n\r\n", "seconds": 0.3}]
-    texts = (
-        (False, lambda name: f"{keys[name]:38}\r\r\n{told[name]:38}\r\r\n\r\r\n"),
-        (True, lambda name: f'{{\r\n    "{keys[name]}":  "{told[name]}"\r\n}}\r\n'),
+    outputs = (
+        (False, lambda name: f"{keys[name]:38}\r\r\n{values[name]:38}\r\r\n\r\r\n"),
+        (True, lambda name: f'{{\r\n    "{keys[name]}":  "{values[name]}"\r\n}}\r\n'),
     )
-    for as_json, text in texts:
+    for as_json, text in outputs:
         taken["commands"] += [
             {"argv": list(argv), "returncode": 0, "stdout": text(name), "seconds": 0.2}
-            for argv, name in zip(commands(WINDOWS_FOLDER, as_json), told, strict=True)
+            for argv, name in zip(commands(WINDOWS_DIRECTORY, as_json), values, strict=True)
         ]
     classes: dict[str, Any] = {
         OPERATING_SYSTEM[0]: [{"Caption": "Windows Server", "OperatingSystemSKU": 7, "Version": "10.0.26100"}]
     }
     for name, (class_name, members) in STRUCTURES.items():
-        # The first text of an object tells what differs.
+        # The first string of an object has the value.
         first = next(member for member, bits in members if not bits)
-        classes[class_name] = [{member: told[name] if member == first else None for member, _ in members}]
+        classes[class_name] = [{member: values[name] if member == first else None for member, _ in members}]
         if source.get("failing_class") == name:
             classes[class_name] = {"error": "EIO", "message": "WMI answers 80041010"}
-    return {**taken, "kernel": "Windows", "services": {"Winmgmt": "running"}, "windowsFolder": WINDOWS_FOLDER,
+    return {**taken, "kernel": "Windows", "services": {"Winmgmt": "running"}, "windowsFolder": WINDOWS_DIRECTORY,
             "wmi": classes, "agentVersion": _AGENTS[method],
             "firmwareTable": {"base64": b64encode(header + table).decode()}, "machineGuid": source["guid"]}  # fmt: skip

@@ -1,4 +1,4 @@
-"""System calls on a directory's paths that fail in turn, or at which the process is killed: by strace."""
+"""Inject faults with strace: each system call on a directory's paths fails in turn, or the process is killed at it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 ERRNOS = ("EIO", "ENOSPC", "EINTR", "EACCES", "EROFS", "EDQUOT", "EMFILE")
-# Not once but from then on, as a disk that has failed.
+# Suffix of a fault that persists, like a failed disk.
 FOR_EVER = "EIO+"
 KILL = "KILL"
 
 _LINE = re.compile(r"(?:\d+ +)?(\w+)\((.*)\) += (.*)")
 _DESCRIPTOR = re.compile(r"(?:AT_FDCWD|\d+)<([^>]*)>")
 _PLACE = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>(?:, )?)?(?:"((?:[^"\\]|\\.)*)")?')
-# Their quoted argument is data, not a name.
+# Calls whose quoted argument is data, not a path.
 _OF_DATA = re.compile(r"p?(?:read|write)(?:v|v2|64)?|getdents64|ioctl|fcntl|mmap")
 _READING = re.compile(
     r"p?read(?:v|v2|64)?|getdents64|[fl]?stat|newfstatat|statx|f?access(?:at2?)?|readlink(?:at)?|flock|fcntl"
@@ -70,7 +70,7 @@ class Call(NamedTuple):
 
     @property
     def reads(self) -> bool:
-        """Whether something is learnt by it: its failure leaves the caller knowing less."""
+        """Whether the call reads: its failure hides information from the caller."""
         return bool(_READING.fullmatch(self.name)) or (self.name.startswith("open") and not self.opens_for_writing)
 
     @property
@@ -80,7 +80,7 @@ class Call(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A process that has ended: its exit code (minus the signal that killed it), what it printed, its calls."""
+    """An ended process: exit code (minus the signal that killed it), output and calls."""
 
     code: int
     output: str
@@ -89,7 +89,7 @@ class Run(NamedTuple):
 
 
 def why_not() -> str:
-    """Return why no faults can be injected here, "" if they can."""
+    """Return why no faults can be injected here; "" if they can."""
     if sys.platform != "linux":
         return "strace is for Linux"
     if not shutil.which("strace"):
@@ -102,18 +102,18 @@ def why_not() -> str:
     return "strace may not trace or inject here" if probe.returncode else ""
 
 
-def copy_setup(template: Path, place: Path, state: Path) -> None:
-    """Put a directory with a vault and its state back, so that each run makes the same calls.
+def restore_copy(template: Path, place: Path, state: Path) -> None:
+    """Restore a directory with a vault and its state, so that each run makes the same calls.
 
-    A directory that is made anew has another inode, or by chance the same one: our state notes it.
+    The new directory has another inode, or by chance the same one, so our state gets its new number.
     """
     shutil.rmtree(place)
     shutil.copytree(template, place)
     for noted in state.glob("history/*.place.json"):
-        note = json.loads(noted.read_text())
-        there = os.stat(os.fsdecode(bytes.fromhex(note["pathBytes"])))
-        note.update(device=there.st_dev, inode=there.st_ino)
-        noted.write_text(json.dumps(note, separators=(",", ":")) + "\n")
+        location = json.loads(noted.read_text())
+        there = os.stat(os.fsdecode(bytes.fromhex(location["pathBytes"])))
+        location.update(device=there.st_dev, inode=there.st_ino)
+        noted.write_text(json.dumps(location, separators=(",", ":")) + "\n")
 
 
 def run(words: Sequence[str], trace: Path, watched: Collection[str] = (), fault: Fault | None = None) -> Run:
@@ -139,10 +139,10 @@ def run(words: Sequence[str], trace: Path, watched: Collection[str] = (), fault:
     return Run(ended.returncode, ended.stdout, ended.stderr, calls)
 
 
-def paths_within(calls: Sequence[Call], folder: str) -> set[str]:
-    """Return a directory and the paths below it that were called on."""
+def paths_within(calls: Sequence[Call], directory: str) -> set[str]:
+    """Return a directory and the paths below it that appear in calls."""
     paths = {path for call in calls for path in (call.path, call.target)}
-    return {folder, *(path for path in paths if path.startswith(folder + os.sep))}
+    return {directory, *(path for path in paths if path.startswith(directory + os.sep))}
 
 
 def faults_of(calls: Sequence[Call], kinds: Sequence[str]) -> list[Fault]:
@@ -156,18 +156,18 @@ def faults_of(calls: Sequence[Call], kinds: Sequence[str]) -> list[Fault]:
     ]
 
 
-def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str, apart: str) -> list[Call]:
-    """Return what was written below a directory after the injected failure of a reading call.
+def writes_on_a_failed_read(calls: Sequence[Call], directory: str, record: str, apart: str) -> list[Call]:
+    """Return the calls that wrote below a directory after the injected failure of a reading call.
 
-    Not if it was learnt after all: the very next call was the same and was answered, or the same was
-    answered later, and the record was read anew or is known to be missing. Nor what only takes back.
+    None if the information was read nevertheless: the next call was the same and succeeded, or the same call succeeded
+    later and the record was read again or is known to be missing. Calls that only undo a change do not count.
 
     Args:
         calls: the calls of one process.
         directory: the directory of the vault.
         record: the path of the record in it.
-        apart: a directory from which nothing is learnt of the record: evidence only explains. Nor is anything
-            from the directories that it is made in, but for the vault's own, until something beside it is found.
+        apart: a directory that says nothing about the record, as evidence only explains. Nor do the directories that
+            it is made in, except the vault's own, until something else in them is found.
     """
     failed = next((at for at, call in enumerate(calls) if call.injected), len(calls))
     if failed == len(calls) or not calls[failed].reads or f"{calls[failed].path}/".startswith(f"{apart}/"):
@@ -179,19 +179,19 @@ def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str, apa
     if making and not beside and f"{apart}/".startswith(f"{calls[failed].path}/"):
         return []
     wanted, later = calls[failed][:2], calls[failed + 1 :]
-    first = next((at for at, call in enumerate(later) if _written_below(call, folder)), len(later))
+    first = next((at for at, call in enumerate(later) if _written_below(call, directory)), len(later))
     answered = [at for at, call in enumerate(later[:first]) if call[:2] == wanted and _is_answered(call)]
     missing = any(f"{record}/".startswith(f"{call.path}/") and call.error == "ENOENT" for call in calls)
     read_anew = any(call.path == record and _TAKING.fullmatch(call.name) and not call.error for call in later[:first])
     if answered and (answered[0] == 0 or missing or read_anew):
         return []
-    return [call for call in later if _written_below(call, folder) and not _takes_back(call, calls[:failed])]
+    return [call for call in later if _written_below(call, directory) and not _takes_back(call, calls[:failed])]
 
 
 def _takes_back(call: Call, earlier: Sequence[Call]) -> bool:
     """Return whether a call exchanges two names that were exchanged already, or removes the new file after that.
 
-    The file that was displaced could not be compared with what was read, and gets its name back.
+    The displaced file could not be compared with what was read, and gets its name back.
     """
     exchanged = [one for one in earlier if one.name == "renameat2" and not one.error]
     if call.name == "unlinkat":
@@ -200,13 +200,13 @@ def _takes_back(call: Call, earlier: Sequence[Call]) -> bool:
 
 
 def _is_answered(call: Call) -> bool:
-    """Return whether something was learnt by a call, if only that there is nothing."""
+    """Return whether a call gave information, if only that the file is missing."""
     return call.reads and call.error in ("", "ENOENT")
 
 
-def was_written(calls: Sequence[Call], folder: str) -> bool:
+def was_written(calls: Sequence[Call], directory: str) -> bool:
     """Return whether anything below a directory, or the directory itself, was changed."""
-    return any(_written_below(call, folder) for call in calls)
+    return any(_written_below(call, directory) for call in calls)
 
 
 def was_made_durable(calls: Sequence[Call], path: str) -> bool:
@@ -221,8 +221,10 @@ def was_made_durable(calls: Sequence[Call], path: str) -> bool:
     return tuple(steps[-2:]) == _DURABLE_STEPS and synced
 
 
-def _written_below(call: Call, folder: str) -> bool:
-    return call.writes and any(path == folder or path.startswith(folder + os.sep) for path in (call.path, call.target))
+def _written_below(call: Call, directory: str) -> bool:
+    return call.writes and any(
+        path == directory or path.startswith(directory + os.sep) for path in (call.path, call.target)
+    )
 
 
 def _call(line: str) -> Call | None:

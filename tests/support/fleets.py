@@ -39,7 +39,7 @@ def validated(done: Any) -> Any:
 
 
 def everything(fleet: Callable[[], Any]) -> dict[str, Any]:
-    """Return what all of the library says of a fleet, which `fleet` gives anew for each question."""
+    """Return the results of all functions of the library for a fleet; `fleet` is called again for each."""
     import pyarrow as pa
 
     from fingerprint.fleet import Summary, check, clones, drift, join, pack, plan

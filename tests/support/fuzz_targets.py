@@ -1,8 +1,8 @@
-"""Targets for fuzzing whatever reads foreign bytes, and the loop that mutates real texts for them.
+"""Fuzz targets for all code that reads foreign bytes, and the loop that mutates real inputs for them.
 
-A target takes any bytes and demands what must hold for all of them. As a program it runs one share of a campaign and
-prints a line of JSON: `python -I fuzz_targets.py TARGET INPUTS SEED`. It needs nothing but the installed package and
-this directory.
+A target accepts any bytes and asserts what must hold for all of them. As a program it runs one share of a campaign and
+prints a line of JSON: `python -I fuzz_targets.py TARGET INPUTS SEED`. It needs only the installed package and this
+directory.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from fingerprint.vault.records import (
 
 T = TypeVar("T")
 
-# No input is longer, so none may take long.
+# Most bytes of an input; so none may take long.
 LENGTH_LIMIT = 64 * 1024
 SECONDS_LIMIT = 1.0
 BATCH = 10_000
@@ -69,12 +69,12 @@ WATCHDOG_SECONDS = 120
 
 
 class Target(NamedTuple):
-    """Something that reads foreign bytes.
+    """A reader of foreign bytes.
 
     Attributes:
         run: reads bytes and returns whether they were accepted; raises for whatever must not be. The generator is for
             choices that are not part of the input, such as where to cut it.
-        seeds: real texts to start from.
+        seeds: real inputs to start from.
         tokens: words of the format.
     """
 
@@ -119,7 +119,7 @@ def run_manifest(data: bytes, _: Random) -> bool:
 
 
 def run_json(data: bytes, _: Random) -> bool:
-    """`members` reads just the objects, and null, that `loads` reads, and what is written reads back."""
+    """Assert that `members` reads exactly the objects, and null, that `loads` reads, and that its output reads back."""
     value, refused = attempt(loads, data)
     pairs, refused_as_object = attempt(members, data)
     if isinstance(value, dict):
@@ -142,7 +142,7 @@ def run_json(data: bytes, _: Random) -> bool:
 
 
 def attempt(read: Callable[[bytes], T], data: bytes) -> tuple[T | None, bool]:
-    """Return what was read and whether it was refused, then with a place that lies within the text."""
+    """Return the value and whether it was rejected, asserting that the error's position lies within the input."""
     try:
         return read(data), False
     except JsonError as error:
@@ -152,30 +152,30 @@ def attempt(read: Callable[[bytes], T], data: bytes) -> tuple[T | None, bool]:
 
 
 def run_matcher(data: bytes, random: Random) -> bool:
-    """Wherever the stream is cut, the answers are the same: one for each line that is not blank."""
-    whole = Matcher()
-    answers = whole.feed(data) + whole.finish()
+    """Assert that the answers are the same wherever the stream is cut: one for each line that is not blank."""
+    uncut = Matcher()
+    answers = uncut.feed(data) + uncut.finish()
     cut = Matcher()
     parts = []
     at = 0
     while at < len(data):
         size = random.choice((1, 2, 15, 16, 17, len(data))) if random.random() < 0.5 else random.randrange(1, 200)
-        # An array has no byte behind its last one, so that reading on would be noticed by a sanitizer.
+        # An array has no byte after its last one, so a sanitizer detects reading past the end.
         parts.append(cut.feed(array.array("B", data[at : at + size])))
         at += size
     parts.append(cut.finish())
     assert b"".join(parts) == answers
     lines = data.split(b"\n")
     expected = sum(1 for line in lines if line.strip(b" \t\r"))
-    assert answers.count(b"\n") == expected == answers.count(b'{"match":true,') + whole.differs + whole.errors
-    assert whole.lines == len(lines) - (not lines[-1])
+    assert answers.count(b"\n") == expected == answers.count(b'{"match":true,') + uncut.differs + uncut.errors
+    assert uncut.lines == len(lines) - (not lines[-1])
     assert (cut.lines, cut.differs, cut.errors) == (
-        whole.lines,
-        whole.differs,
-        whole.errors,
+        uncut.lines,
+        uncut.differs,
+        uncut.errors,
     )
-    assert cut.first_error == whole.first_error
-    return whole.errors < expected
+    assert cut.first_error == uncut.first_error
+    return uncut.errors < expected
 
 
 def run_netlink(data: bytes, _: Random) -> bool:
@@ -190,15 +190,15 @@ def run_netlink(data: bytes, _: Random) -> bool:
 
 
 def run_smbios(data: bytes, random: Random) -> bool:
-    """The native readers agree with the slow decoder, whatever the table; so nothing is read beyond it."""
-    from textbook_smbios import decode, identifying
+    """Assert that the native readers agree with the reference decoder for any table, so nothing is read beyond it."""
+    from textbook_smbios import decode, identifiers_of
 
     try:
         table = decode(data)
     except ValueError:
         return False
     assert stable_values(data) == smbios_values(table)
-    assert sorted(smbios_identifiers(data)) == identifying(table)
+    assert sorted(smbios_identifiers(data)) == identifiers_of(table)
     cut = random.randrange(len(data))
     for read in (stable_values, smbios_identifiers):
         for words in ((data[cut:], data[:cut]), (data[32:], data[:32])):
@@ -219,7 +219,7 @@ def run_links(data: bytes, _: Random) -> bool:
     return bool(links)
 
 
-def run_evidence_texts(data: bytes, _: Random) -> bool:
+def run_evidence(data: bytes, _: Random) -> bool:
     text = data.decode("utf-8", "replace")
     values = smbios_values(parse_dmidecode(text))
     assert clean(clean(text)) == clean(text)
@@ -234,7 +234,7 @@ def run_evidence_texts(data: bytes, _: Random) -> bool:
     return bool(values or timeline.events)
 
 
-def run_texts(data: bytes, _: Random) -> bool:
+def run_strings(data: bytes, _: Random) -> bool:
     text = decode_console(data)
     found = [parse_ip_addr(text), parse_ifconfig(text), parse_wmi_addresses(text)]
     for ipv4, links in found:
@@ -248,7 +248,7 @@ def run_texts(data: bytes, _: Random) -> bool:
 
 
 def run_fleet(data: bytes, _: Random) -> bool:
-    """A fleet in columns has an answer to every question, or an error that names it."""
+    """Assert that a fleet in columns has an answer to every question, or an error that names it."""
     from fingerprint.errors import InputError
     from fingerprint.fleet import Rejects, check, clones, drift, open_fleet, pack, plan
 
@@ -282,7 +282,7 @@ def fleet_seeds(kind: str) -> tuple[bytes, ...]:
         return ()
 
     values = [f"value {number} that is longer than a view" if number % 3 else str(number) for number in range(8)]
-    texts = pa.array([*values, None, ""])
+    strings = pa.array([*values, None, ""])
     plain = {"node_id": [f"mi-{i}" for i in range(10)], "threshold": pa.array([40] * 9 + [None], pa.int32()),
              "observed_at": pa.array([1_700_000_000 + i for i in range(10)], pa.timestamp("s")),
              "group": pa.array(["a", "b"] * 5).dictionary_encode()}  # fmt: skip
@@ -291,10 +291,10 @@ def fleet_seeds(kind: str) -> tuple[bytes, ...]:
     def of(column: Any) -> Any:
         return pa.table({**plain, **{f"{side}.{name}": column for side in ("saved", "current") for name in names}})
 
-    hashes = [[("machine-id", value), ("disk-info", "x")] for value in texts.to_pylist()]
+    hashes = [[("machine-id", value), ("disk-info", "x")] for value in strings.to_pylist()]
     maps = {side: pa.array(hashes, pa.map_(pa.string(), pa.string())) for side in ("saved", "current")}
     tables = [
-        of(texts), of(texts.cast(pa.large_string())), of(texts.dictionary_encode()), pa.table({**plain, **maps}),
+        of(strings), of(strings.cast(pa.large_string())), of(strings.dictionary_encode()), pa.table({**plain, **maps}),
         of(pa.array(range(10), pa.int32())), of(pa.array([bytes([i] * 16) for i in range(10)], pa.binary(16))),
     ]  # fmt: skip
     if kind == "parquet":
@@ -304,7 +304,7 @@ def fleet_seeds(kind: str) -> tuple[bytes, ...]:
             parquet.write_table(table, to, compression="none" if len(made) % 2 else "snappy")
             made.append(to.getvalue().to_pybytes())
         return tuple(made)
-    tables.append(of(texts.cast(pa.string_view())))
+    tables.append(of(strings.cast(pa.string_view())))
     made = []
     for number, table in enumerate(tables):
         for compression in (None, ("lz4", "zstd")[number % 2]):
@@ -439,11 +439,11 @@ def netlink_seeds() -> tuple[bytes, ...]:
 
 
 def smbios_seeds() -> tuple[bytes, ...]:
-    """A table of our own, and those of real machines where they are."""
+    """Return a table made here, and those of real machines if they are available."""
 
-    def structure(kind: int, formatted: bytes, *texts: bytes) -> bytes:
+    def structure(kind: int, formatted: bytes, *strings: bytes) -> bytes:
         head = bytes([kind, 4 + len(formatted), kind, 0]) + formatted
-        return head + (b"".join(text + b"\0" for text in texts) or b"\0") + b"\0"
+        return head + (b"".join(text + b"\0" for text in strings) or b"\0") + b"\0"
 
     board = bytes([1, 2, 3, 4, 5, 1, 6, 0, 3, 10, 0])
     processor = bytes([1, 3, 0xC6, 2]) + bytes(8) + bytes([3]) + bytes(7) + b"\x41" + bytes(22)
@@ -458,8 +458,8 @@ def smbios_seeds() -> tuple[bytes, ...]:
         + structure(17, device, b"A1", b"B0", b"Mem", b"1A2B3C4D", b"T", b"P-1")
         + structure(127, b"")
     )
-    folder = os.environ.get("FINGERPRINT_SHARED")
-    real = sorted(Path(folder, "corpus", "smbios").glob("*/sysfs/DMI")) if folder else []
+    shared = os.environ.get("FINGERPRINT_SHARED")
+    real = sorted(Path(shared, "corpus", "smbios").glob("*/sysfs/DMI")) if shared else []
     return (table, *(path.read_bytes() for path in real))
 
 
@@ -511,13 +511,13 @@ TARGETS = {
         run_smbios, smbios_seeds(), (b"\0\0", b"\xff\xff", b"\x7f\x04", b"\x11\x28", b"\x04\x30", b"_SM_", b"_SM3_")
     ),
     "links": Target(run_links, netlink_seeds(), (bytes(4), b"\xff\xff", b"\x10\0\0\0", b"\x04\0\1\0", b"\x05\0\x36\0")),
-    "evidence strings": Target(
-        run_evidence_texts,
+    "evidence": Target(
+        run_evidence,
         EVIDENCE_SEEDS,
         (b"\n", b"\t", b": ", b"Handle 0x", b"DMI type 17", b" MB", b"''", b"(", b")"),
     ),
     "strings": Target(
-        run_texts, TEXT_SEEDS, (b"\n", b"\r\n", b": ", b"=", b"inet ", b"link/ether ", b"{", b'"', b"\t", b"\0")
+        run_strings, TEXT_SEEDS, (b"\n", b"\r\n", b": ", b"=", b"inet ", b"link/ether ", b"{", b'"', b"\t", b"\0")
     ),
 }
 
@@ -530,7 +530,7 @@ if sys.platform == "linux" and fleet_seeds("arrow"):
 
 
 def mutated(pool: Sequence[bytes], tokens: Sequence[bytes], random: Random) -> bytes:
-    """Return one of the texts with one to some changes: bits, bytes, words, parts of it and of others."""
+    """Return one input of the pool with one or more changes: bits, bytes, tokens, parts of it and of others."""
     chance = random.random
     data = bytearray(pool[int(chance() * len(pool))])
     while True:
@@ -560,7 +560,7 @@ def mutated(pool: Sequence[bytes], tokens: Sequence[bytes], random: Random) -> b
 
 
 class Campaign(NamedTuple):
-    """What a share of a campaign came to."""
+    """The result of a share of a campaign."""
 
     inputs: int
     accepted: int
@@ -575,7 +575,7 @@ def fuzz(target: Target, inputs: int, seed: int, memory: Callable[[], int] = lam
         target: the target.
         inputs: the number of inputs.
         seed: the seed of the first batch.
-        memory: tells the memory of this process; its growth after the first tenth is in the result.
+        memory: returns the memory of this process in bytes; its growth after the first tenth is in the result.
 
     Raises:
         AssertionError: with the input that the target failed for, or took too long for.
@@ -586,7 +586,7 @@ def fuzz(target: Target, inputs: int, seed: int, memory: Callable[[], int] = lam
     slowest = 0.0
     settled = 0
     for seed_text in seeds:
-        # Modules that are imported for the first of them are no growth.
+        # Import modules first, so that they do not count as growth.
         run(seed_text, Random(0))
     for batch in range(-(-inputs // BATCH)):
         faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
@@ -608,7 +608,7 @@ def fuzz(target: Target, inputs: int, seed: int, memory: Callable[[], int] = lam
             done += 1
             if good:
                 accepted += 1
-                # What was accepted is a start for more, so that changes add up.
+                # Start from accepted inputs, so that changes accumulate.
                 if random.random() < 0.05:
                     pool[int(random.random() * len(pool))] = data
     faulthandler.cancel_dump_traceback_later()
@@ -625,6 +625,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # The isolated mode leaves it out.
+    # The isolated mode does not add this directory.
     sys.path.append(str(Path(__file__).parent))
     main()

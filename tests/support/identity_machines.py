@@ -1,6 +1,6 @@
-"""Machines whose identity is whole, lost, or about to be lost, each with what every command has to say of it.
+"""Machines whose identity is intact, lost, or at risk, each with the answer that every command has to give.
 
-A service knows them as they were: node, key and fingerprint.
+A service knows their original node, key and fingerprint.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fingerprint.vault.records import encode_fingerprint
 from manifests import moved
 
 OK, FINDING, UNKNOWN = "ok", "finding", "unknown"
-# What check, explain and credential-process answer where there is no record to hold the machine against.
+# The answer of check, explain and credential-process without a record to compare the machine with.
 NO_RECORD = "no record"
 Change = Callable[[Any], Any]
 
@@ -39,7 +39,7 @@ def manifest(data: bytes | None) -> Change:
 
 
 def replaced_by_the_agent(machine: KnownMachine) -> None:
-    """Our journal knows the fingerprint; then the agent writes another one."""
+    """Let the agent write another fingerprint than the one in our journal."""
 
     def write(machine: KnownMachine) -> None:
         vault = machine.vault
@@ -54,18 +54,18 @@ def replaced_by_the_agent(machine: KnownMachine) -> None:
 
 
 def writable_journal(machine: KnownMachine) -> None:
-    """Others can write our journal, so that it says nothing of the fingerprint, which was replaced."""
+    """Replace the fingerprint, with a journal that others can write, so that it proves nothing."""
     replaced_by_the_agent(machine)
     machine.afterwards.append(lambda m: Path(m.vault.history.folder).chmod(0o777))
 
 
 def elsewhere(key: str) -> Change:
-    """The manifest lists a copy of a key outside of the vault, which the agent reads."""
+    """Let the manifest list a copy of a key outside the vault, which the agent reads."""
     return lambda machine: machine.afterwards.append(lambda m: moved(key)(m.vault_path))
 
 
 def lockdown(machine: AgentMachine) -> None:
-    """The kernel denies /dev/mem to root, and the address is another one."""
+    """Deny /dev/mem to root, and change the address."""
     other_machine(machine)
     for command in machine.snapshot["commands"]:
         if "dmidecode" in command["argv"][0]:
@@ -131,12 +131,12 @@ class KnownMachine(AgentMachine):
     Args:
         directory: for its files.
         service: the service.
-        journaled: whether our journal knows the vault as it was, by a backup.
+        journaled: whether our journal has the original vault, by a backup.
     """
 
-    def __init__(self, folder: Path, service: LocalService, *, journaled: bool = False) -> None:
-        super().__init__(folder)
-        # What is done to the vault once it is written.
+    def __init__(self, directory: Path, service: LocalService, *, journaled: bool = False) -> None:
+        super().__init__(directory)
+        # Changes of the vault after it is written.
         self.afterwards: list[Callable[[KnownMachine], None]] = []
         self._settled = False
         key = NodeKey.generate()

@@ -1,4 +1,4 @@
-"""Manifests of every kind: how each is made of a whole one, and what it is."""
+"""Manifests of every kind: how each is made from an intact one, and its kind."""
 
 from __future__ import annotations
 
@@ -10,77 +10,79 @@ from pathlib import Path
 BOTH = ("RegistrationKey", "InstanceFingerprint")
 
 
-def paths(folder: Path, *keys: str) -> dict[str, str | None]:
-    return {key: str(folder / "Store" / key) for key in keys}
+def paths(directory: Path, *keys: str) -> dict[str, str | None]:
+    return {key: str(directory / "Store" / key) for key in keys}
 
 
 def writes(data: bytes) -> Callable[[Path], None]:
-    def write(folder: Path) -> None:
-        (folder / "Manifest").write_bytes(data)
+    def write(directory: Path) -> None:
+        (directory / "Manifest").write_bytes(data)
 
     return write
 
 
 def lists(*keys: str, **others: object) -> Callable[[Path], None]:
-    def write(folder: Path) -> None:
-        (folder / "Manifest").write_text(json.dumps({**paths(folder, *keys), **others}))
+    def write(directory: Path) -> None:
+        (directory / "Manifest").write_text(json.dumps({**paths(directory, *keys), **others}))
 
     return write
 
 
 def spoilt(name: bytes) -> Callable[[Path], None]:
-    """Return what adds a foreign key with a name of these bytes to a whole manifest."""
+    """Return a function that adds a foreign key with these bytes as its name to an intact manifest."""
 
-    def write(folder: Path) -> None:
-        (folder / "Manifest").write_bytes(json.dumps(paths(folder, *BOTH)).encode()[:-1] + b',"' + name + b'":"/x"}')
+    def write(directory: Path) -> None:
+        (directory / "Manifest").write_bytes(
+            json.dumps(paths(directory, *BOTH)).encode()[:-1] + b',"' + name + b'":"/x"}'
+        )
 
     return write
 
 
 def lists_bytes(key: str, inserted: bytes) -> Callable[[Path], None]:
-    """Return what puts bytes before the path of a key."""
+    """Return a function that inserts bytes before the path of a key."""
 
-    def write(folder: Path) -> None:
-        listed = json.dumps({**paths(folder, *BOTH), key: "HERE" + str(folder / "Store" / key)})
-        (folder / "Manifest").write_bytes(listed.encode().replace(b"HERE", inserted))
+    def write(directory: Path) -> None:
+        listed = json.dumps({**paths(directory, *BOTH), key: "HERE" + str(directory / "Store" / key)})
+        (directory / "Manifest").write_bytes(listed.encode().replace(b"HERE", inserted))
 
     return write
 
 
 def moved(key: str, *, kept: bool = True) -> Callable[[Path], None]:
-    def move(folder: Path) -> None:
-        elsewhere = folder.parent / "elsewhere.json"
+    def move(directory: Path) -> None:
+        elsewhere = directory.parent / "elsewhere.json"
         if kept:
-            shutil.copy(folder / "Store" / key, elsewhere)
-        (folder / "Manifest").write_text(json.dumps({**paths(folder, *BOTH), key: str(elsewhere)}))
+            shutil.copy(directory / "Store" / key, elsewhere)
+        (directory / "Manifest").write_text(json.dumps({**paths(directory, *BOTH), key: str(elsewhere)}))
 
     return move
 
 
-def both_moved(folder: Path) -> None:
+def both_moved(directory: Path) -> None:
     for key in BOTH:
-        shutil.copy(folder / "Store" / key, folder.parent / f"{key}.json")
-    listed = {key: str(folder.parent / f"{key}.json") for key in BOTH}
-    (folder / "Manifest").write_text(json.dumps(listed))
+        shutil.copy(directory / "Store" / key, directory.parent / f"{key}.json")
+    listed = {key: str(directory.parent / f"{key}.json") for key in BOTH}
+    (directory / "Manifest").write_text(json.dumps(listed))
 
 
 def without(*keys: str) -> Callable[[Path], None]:
-    def remove(folder: Path) -> None:
+    def remove(directory: Path) -> None:
         for key in keys:
-            (folder / "Store" / key).unlink()
+            (directory / "Store" / key).unlink()
 
     return remove
 
 
-def lower_case(folder: Path) -> None:
-    (folder / "Manifest").write_text(json.dumps({k.lower(): v for k, v in paths(folder, *BOTH).items()}))
+def lower_case(directory: Path) -> None:
+    (directory / "Manifest").write_text(json.dumps({k.lower(): v for k, v in paths(directory, *BOTH).items()}))
 
 
-# What is done to the vault; the kind of its manifest, what the agent does, and the keys that are concerned.
+# Name -> change of the vault, kind of its manifest, behaviour of the agent, and the affected keys.
 STATES: dict[str, tuple[Callable[[Path], None], str, str, tuple[str, ...]]] = {
-    "whole": (lists(*BOTH), "sound", "reads", ()),
+    "intact": (lists(*BOTH), "sound", "reads", ()),
     "with a foreign key": (lists(*BOTH, Other="/x"), "sound", "reads", ()),
-    "missing": (lambda folder: (folder / "Manifest").unlink(), "missing", "exits", BOTH),
+    "missing": (lambda directory: (directory / "Manifest").unlink(), "missing", "exits", BOTH),
     "0 bytes": (writes(b""), "empty", "fails", BOTH),
     "blanks": (writes(b" \n\t\r\n"), "blank", "fails", BOTH),
     "NULs": (writes(b"\0" * 128), "blank", "fails", BOTH),
@@ -101,12 +103,12 @@ STATES: dict[str, tuple[Callable[[Path], None], str, str, tuple[str, ...]]] = {
     "a path that is a number": (lists("RegistrationKey", InstanceFingerprint=1), "wrong-type", "fails", BOTH),
     "a path that is an object": (lists(*BOTH, Other={}), "wrong-type", "fails", BOTH),
     "cut short": (writes(b'{"InstanceFingerprint":"/var/lib'), "not-json", "fails", BOTH),
-    "two texts": (writes(b"{}{}"), "not-json", "fails", BOTH),
+    "two documents": (writes(b"{}{}"), "not-json", "fails", BOTH),
     "with a BOM": (writes(b"\xef\xbb\xbf{}"), "not-json", "fails", BOTH),
     "a foreign key that is not UTF-8": (spoilt(b"\xff"), "invalid-text", "reads", BOTH),
     "a foreign key with half a surrogate pair": (spoilt(rb"\ud800"), "invalid-text", "reads", BOTH),
     "a foreign key with two low halves": (spoilt(rb"\\\udC00\uDfff"), "invalid-text", "reads", BOTH),
-    "a foreign key with a whole pair": (spoilt(rb"\\ud800\ud83d\ude00"), "sound", "reads", ()),
+    "a foreign key with a surrogate pair": (spoilt(rb"\\ud800\ud83d\ude00"), "sound", "reads", ()),
     "the fingerprint's path not UTF-8": (
         lists_bytes("InstanceFingerprint", b"\xff"), "elsewhere", "mints", ("InstanceFingerprint",)
     ),

@@ -1,4 +1,4 @@
-"""A real metadata service on its real address, in a network of its own, and the command line beside it."""
+"""A metadata service at its real address, in a separate network, and the command line in the same network."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _ON_LINK = 'ip link set lo up && ip addr add 169.254.169.254/32 dev lo && exec "
 
 
 class Beside(NamedTuple):
-    """How a command ended beside a metadata service, the nodes of a local service, and what the former was asked."""
+    """The result of a command beside a metadata service, the nodes of a local service, and the requested paths."""
 
     code: int
     out: str
@@ -69,15 +69,15 @@ def beside_metadata(
     status: int, *words: str, env: dict[str, str], document: str = "{}", page: str = "",
     command: tuple[str, ...] = (COMMAND,),
 ) -> Beside:  # fmt: skip
-    """Run the command where the metadata service answers with a status; 0 for none.
+    """Run the command in a network whose metadata service answers with a status; 0 for no such service.
 
     Args:
         status: of HTTP.
         words: arguments of the command.
         env: its environment.
         document: the identity document of an EC2 instance.
-        page: what answers in place of the metadata service, "" for that itself.
-        command: what is run in place of ours.
+        page: the answer of another program in place of the metadata service; "" for the service itself.
+        command: to run in place of ours.
     """
     done = subprocess.run(
         ["unshare", "-n", "sh", "-ec", _ON_LINK, "sh", sys.executable, "-c", _BESIDE, str(status), *command, *words],

@@ -1,4 +1,4 @@
-"""Networks of servers on loopback, and the checks of `diagnose` that ask them."""
+"""Networks of servers on loopback, and the checks of `diagnose` that connect to them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fingerprint.diagnose import Diagnosis, Network, diagnose
 from fingerprint.diagnose.http_probe import Unreached
 
 PASSWORD = "hunter2"
-# Seconds that a slow machine may need beyond a limit of a fraction of a second.
+# The most that a slow machine may take beyond a limit of a fraction of a second.
 SOON = 8.0
-# Longer than any name, so no name server is asked.
+# Longer than any valid name, so no resolver is queried.
 NO_NAME = f"https://{'a.' * 200}b"
 TRICKLES = {
     "body": b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
@@ -25,7 +25,7 @@ NEEDED = [bucket.name for bucket in buckets(REGION, "linux") if not bucket.older
 
 
 def network(proxy: str = "", seconds: float = 5.0, certificates: str = "", **variables: str) -> Network:
-    """Return a network with these settings only."""
+    """Return a network with only the given settings."""
     return Network(proxy, variables, certificates, seconds)
 
 

@@ -1,4 +1,4 @@
-"""Code as another user without rights, in a real process of its own."""
+"""Run code as another user without rights, in a real process."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 NOBODY = 65534
 
-# The interpreter may be one that root alone reaches, as in a clone in a directory with mode 0700. So everything
-# is loaded first, and a module that is not fails the test wherever it runs, not only there.
+# Only root may be able to open the interpreter's files, as in a clone in a directory with mode 0700. So everything is
+# loaded first; a module that is not fails the test on every host.
 BECOME_NOBODY = """
 import os, pkgutil, signal, sys
 import base64, codecs, encodings.idna, gzip, hashlib, secrets, shutil, tarfile, tempfile, textwrap, zlib
@@ -38,7 +38,7 @@ def become(user):
 
 
 def as_user(user: int, code: str, *words: str, before: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run Python code as another user, with these words as its arguments; `before` runs as the present one."""
+    """Run Python code as another user, with these words as its arguments; `before` runs as the current one."""
     script = f"{BECOME_NOBODY}\n{before}\nbecome({user})\n{code}"
     options.setdefault("timeout", 60)
     return subprocess.run(

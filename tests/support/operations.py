@@ -1,7 +1,7 @@
-"""One operation on a vault through the library, as a process of its own: `operations.py OPERATION VAULT STATE`.
+"""One operation on a vault through the library, in its own process: `operations.py OPERATION VAULT STATE`.
 
-It prints the fingerprint that results, or a word, and exits with the code of the product's error. An
-error that is none of the product's ends it with a traceback, so that a test sees it.
+It prints the resulting fingerprint, or a word, and exits with the code of the product's error. Any other error ends
+it with a traceback, so that a test detects it.
 """
 
 from __future__ import annotations
@@ -91,14 +91,14 @@ def threshold(vault: Vault) -> str:
 
 
 def restore(vault: Vault) -> str:
-    """Put the earlier record back."""
+    """Restore the earlier record."""
     [number] = [entry["number"] for entry in vault.history.entries() if EARLIER in (entry["record"] or "")]
     carry_out(vault, plan_restore(vault, number, unix_machine()))
     return EARLIER
 
 
 def restore_rebaselined(vault: Vault) -> str:
-    """Put the earlier fingerprint back, with the hardware hash of another machine."""
+    """Restore the earlier fingerprint, with the hardware hash of another machine."""
     [number] = [entry["number"] for entry in vault.history.entries() if EARLIER in (entry["record"] or "")][:1]
     machine = unix_machine(machine_id=OTHER_MACHINE_ID)
     carry_out(vault, plan_restore(vault, number, machine, rebaseline=True), accept_new_sid=True)
@@ -106,7 +106,7 @@ def restore_rebaselined(vault: Vault) -> str:
 
 
 def repaired(vault: Vault) -> str:
-    """List what lies in Store again."""
+    """List the files of Store in the manifest again."""
     repair(vault, plan_repair(vault))
     return "repaired"
 
@@ -146,9 +146,9 @@ OPERATIONS = {
     "rotation": rotation,
     "clear": clear,
 }
-# What is there before them; of the others it is what `prepare` makes.
+# Operation -> its preparation, where that is not `prepare`.
 PREPARES = {"repair": prepare_unlisted}
-# These begin where there is no vault.
+# These begin without a vault.
 FROM_NOTHING = ("first", "first-by-gate")
 
 

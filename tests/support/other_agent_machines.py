@@ -7,13 +7,15 @@ from typing import Any
 from agent_machines import AgentMachine, ready, started
 from fingerprint.agent.paths import paths_of
 from fingerprint.testing.machines import unix_snapshot
-from windows_machines import FOLDER, NEWEST, windows_snapshot
+from windows_machines import NEWEST, WINDOWS_DIRECTORY, windows_snapshot
 
 DATA = r"C:\ProgramData\Amazon\SSM"
 PROGRAMS = r"C:\Program Files\Amazon\SSM"
-REG = (rf"{FOLDER}\System32\reg.exe", "query", r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State", "/v",
-       "ImageState")  # fmt: skip
-NET = rf"{FOLDER}\System32\net.exe"
+REG = (
+    rf"{WINDOWS_DIRECTORY}\System32\reg.exe", "query", r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State",
+    "/v", "ImageState",
+)  # fmt: skip
+NET = rf"{WINDOWS_DIRECTORY}\System32\net.exe"
 MEMBERS = "Alias name     Administrators\r\n\r\nMembers\r\n\r\n----\r\nAdministrator\r\nssm-user\r\n\r\n"
 
 

@@ -1,4 +1,4 @@
-"""The commands of ours that a text or a JSON answer prints, read as a shell would read them."""
+"""Find our commands in printed text or a JSON answer, and parse them as a shell does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fingerprint.cli.options import GLOBAL
 from fingerprint.cli.table import all_commands
 
 THERE = ("on that machine: ", "on that machine): ")
-# Where a command may begin: in a line of its own, after a colon, in backquotes or in brackets.
+# Where a command may begin: on a separate line, after a colon, in backquotes or in brackets.
 _BEGIN = re.compile(r"(?:^[ \t]*(?:\d+\) |- )?|(?<=: )|(?<=`)|(?<=\())(?=\S)", re.MULTILINE)
 _WORD = re.compile(r"""(?:\$'(?:[^'\\]|\\.)*'|'[^']*'|"[^"]*"|[^\s'"`)])+""")
 _OPTIONS = {
@@ -44,30 +44,30 @@ class Printed(NamedTuple):
     there: bool
 
 
-def commands_in(told: Any) -> list[Printed]:
-    """Return every command of ours in a text, or in the strings of a JSON answer, in their order."""
-    if isinstance(told, dict):
-        return [found for value in told.values() for found in commands_in(value)]
-    if isinstance(told, (list, tuple)):
-        return [found for value in told for found in commands_in(value)]
-    if not isinstance(told, str):
+def commands_in(text: Any) -> list[Printed]:
+    """Return each of our commands in a string, or in the strings of a JSON answer, in order."""
+    if isinstance(text, dict):
+        return [found for value in text.values() for found in commands_in(value)]
+    if isinstance(text, (list, tuple)):
+        return [found for value in text for found in commands_in(value)]
+    if not isinstance(text, str):
         return []
     found, end = [], 0
-    for begin in _BEGIN.finditer(told):
+    for begin in _BEGIN.finditer(text):
         if begin.end() >= end:
-            command, after = _command(told, begin.end())
+            command, after = _command(text, begin.end())
             if command is not None:
                 found.append(command)
                 end = after
     return found
 
 
-def unaimed(told: str) -> list[str]:
-    """Return what looks like a command of ours and was not read as one: it would lack its target."""
+def unaimed(text: str) -> list[str]:
+    """Return parts of a text that resemble our commands and were not parsed as one: they would lack their target."""
     paths = "|".join(sorted((re.escape(c.path) for c in all_commands()), key=len, reverse=True))
     plain = re.compile(rf"(?<![\w/.-])(?<!-m )(?:sudo )?fingerprint (?:{paths})\b(?! --help)")
-    left = told
-    for command in commands_in(told):
+    left = text
+    for command in commands_in(text):
         left = left.replace(command.line, "", 1)
     return [left[max(0, m.start() - 30) : m.end() + 30] for m in plain.finditer(left)]
 
@@ -82,7 +82,7 @@ def _command(text: str, begin: int) -> tuple[Printed | None, int]:
         if match is None:
             return "", at, True
         raw = match[0]
-        # The full stop of a sentence is none of a word, nor is a comma; dots of a path or of FILE... are.
+        # A full stop or comma of the sentence is not part of a word; the dots of a path or of FILE... are.
         bare = raw if raw.endswith(("...", "'", '"')) else raw.rstrip(".,;:")
         return _unquoted(bare), start + len(bare), bare != raw
 
@@ -155,7 +155,7 @@ def _command(text: str, begin: int) -> tuple[Printed | None, int]:
 
 def _unquoted(word: str) -> str:
     if "$'" in word:
-        # What `shlex` does not know: ask a shell.
+        # `shlex` does not support this form of quotes, so let a shell expand it.
         done = subprocess.run(["bash", "-c", f"printf '%s.' {word}"], capture_output=True, check=True)
         return os.fsdecode(done.stdout)[:-1]
     try:

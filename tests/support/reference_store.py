@@ -1,8 +1,8 @@
 """The reference's documented procedure on its vault, for comparison: `reference_store.py OPERATION VAULT`.
 
-Written from the description of its behaviour: the whole vault is hardened first, a file is made if it
-is missing, hardened, then opened with truncation and written in place; nothing is made durable,
-nothing is locked; a record that could not be read is an empty one, and an empty one is minted anew.
+Written from the description of its behaviour: all of the vault is hardened first; a missing file is made and
+hardened, then opened with truncation and written in place; nothing is made durable and nothing is locked; an
+unreadable record counts as empty, and an empty one is minted again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import uuid
 from typing import Any
 
 if __name__ == "__main__":
-    # An isolated interpreter does not look beside the script.
+    # An isolated interpreter does not search the directory of the script.
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 
 from textbook import decide
@@ -51,7 +51,7 @@ ATTEMPTS = 3
 
 
 class StoreError(Exception):
-    """The vault's own error; which one does not matter here."""
+    """Any error of the vault."""
 
 
 class Store:
@@ -92,9 +92,9 @@ class Store:
             try:
                 os.makedirs(self._store, 0o700, exist_ok=True)
                 _harden(self.path)
-                for folder, folders, files in os.walk(self.path, onerror=_raise):
-                    for name in (*folders, *files):
-                        _harden(os.path.join(folder, name))
+                for directory, directories, files in os.walk(self.path, onerror=_raise):
+                    for name in (*directories, *files):
+                        _harden(os.path.join(directory, name))
                 self._manifest = _manifest(_read(self._manifest_path)) if _exists(self._manifest_path) else {}
             except (OSError, ValueError) as error:
                 raise StoreError(f"failed to load vault. {error}") from error
@@ -102,7 +102,7 @@ class Store:
 
 
 def _manifest(data: bytes) -> dict[str, str]:
-    """Return what Go decodes into a map of strings; null is an empty one, or an empty string."""
+    """Return what Go decodes into a map of strings; null becomes an empty map, or an empty string."""
     value = json.loads(data.decode("utf-8", "replace"))
     if value is None:
         return {}
@@ -163,7 +163,7 @@ def _compact(value: dict[str, Any]) -> bytes:
 
 
 def _fetch(store: Store) -> dict[str, Any]:
-    """Return the saved record, an empty one whenever it could not be had. Raises ValueError for bad JSON."""
+    """Return the saved record, an empty one if it is missing or unreadable. Raises ValueError for bad JSON."""
     try:
         data = store.retrieve(FINGERPRINT_KEY)
     except StoreError:
@@ -181,7 +181,7 @@ def _similar(saved: dict[str, Any], current: dict[str, str]) -> bool:
 
 
 def obtain(store: Store, current: dict[str, str]) -> str:
-    """Return the fingerprint of a machine, minted anew where it is missing, unreadable or another machine's."""
+    """Return the fingerprint of a machine, minted again if it is missing, unreadable or another machine's."""
     saved: dict[str, Any] = {"fingerprint": "", "hardwareHash": None, "similarityThreshold": 0}
     for _ in range(ATTEMPTS):
         try:
@@ -213,7 +213,7 @@ def rotation(store: Store) -> str:
 
 
 def start(store: Store, current: dict[str, str]) -> str:
-    """Return what the agent does at its start and first token request: exits, fails, mints or reads."""
+    """Return the outcome of the agent's start and first token request: exits, fails, mints or reads."""
     try:
         registration = json.loads(store.retrieve(REGISTRATION_KEY))
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""A registered machine whose vault our journal knows, and the remedies that are printed for it, executed."""
+"""A registered machine with a vault in our journal, and the execution of remedies that are printed for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fingerprint.collectors import collect
 
 
 class Registered(AgentMachine):
-    """A registered machine whose vault was made by our own writes, so that the journal knows it."""
+    """A registered machine whose vault we wrote, so that our journal has it."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -39,6 +39,6 @@ class Registered(AgentMachine):
 
 
 def execute_remedy(machine: Registered, text: str) -> subprocess.CompletedProcess[str]:
-    """Run the first command of `vault` that a text offers, as it is printed."""
+    """Run the first `vault` command in a text, as printed."""
     words = text.partition("fingerprint vault ")[2].partition(" --yes")[0].split()
     return machine("vault", *words, "--yes")

@@ -26,7 +26,7 @@ _Server = TypeVar("_Server", bound="Server")
 
 
 class Server:
-    """A server on loopback; each connection is served in a thread of its own.
+    """A server on loopback with a thread for each connection.
 
     Attributes:
         port: where it listens.
@@ -61,7 +61,7 @@ class Server:
             thread.start()
 
     def _one(self, connection: socket.socket) -> None:
-        # A client that has enough goes away; that is not the server's concern.
+        # A client may close the connection early; that is no error of the server.
         with contextlib.suppress(OSError):
             try:
                 if self._context:
@@ -104,8 +104,8 @@ class Server:
 def answering(status: str = "200 OK", body: bytes = b"", **headers: str) -> Serve:
     def serve(server: Server, connection: socket.socket) -> None:
         method = server.head(connection).split(" ")[0]
-        told = {"Content-Length": str(len(body)), "Date": formatdate(usegmt=True), **headers}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in told.items() if value)
+        sent = {"Content-Length": str(len(body)), "Date": formatdate(usegmt=True), **headers}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items() if value)
         connection.sendall(f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + (b"" if method == "HEAD" else body))
 
     return serve
@@ -136,7 +136,7 @@ def trickling(head: bytes) -> Serve:
 
 
 def cutting(server: Server, connection: socket.socket) -> None:
-    """Reset the connection, as firewalls do that read names."""
+    """Reset the connection, like a firewall that filters names."""
     server.head(connection)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -197,7 +197,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def _relay(secure: ssl.SSLSocket, plain: socket.socket) -> None:
-    """Pass on both ways in one thread, as two must not use one connection of TLS; until one end is closed."""
+    """Copy data both ways until one end closes; in one thread, as two must not share a TLS connection."""
     while True:
         ready = [secure] if secure.pending() else select.select([secure, plain], [], [], 20)[0]
         for source in ready:
@@ -210,23 +210,23 @@ def _relay(secure: ssl.SSLSocket, plain: socket.socket) -> None:
 
 
 class Authority:
-    """An authority of our own, and certificates of it in files."""
+    """A certificate authority for tests, and its certificates in files."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
         made = self._certificate(self.name, self.key, self.name, self.key, [], timedelta(days=1))
-        self.file = str(folder / "authority.pem")
+        self.file = str(directory / "authority.pem")
         Path(self.file).write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
     def context(self, *names: str, valid: timedelta = timedelta(days=1), by_itself: bool = False) -> ssl.SSLContext:
-        """Return what a server of these names needs."""
+        """Return the TLS context of a server with these names."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         issuer, signer = (subject, key) if by_itself else (self.name, self.key)
         made = self._certificate(subject, key, issuer, signer, names, valid)
-        file = self.folder / f"{len(list(self.folder.iterdir()))}.pem"
+        file = self.directory / f"{len(list(self.directory.iterdir()))}.pem"
         file.write_bytes(
             made.public_bytes(serialization.Encoding.PEM)
             + key.private_bytes(
@@ -242,12 +242,12 @@ class Authority:
         subject: x509.Name, key: Any, issuer: x509.Name, signer: Any, names: Any, valid: timedelta
     ) -> x509.Certificate:
         end = datetime.now(timezone.utc) + valid
-        told: list[x509.GeneralName] = []
+        alternatives: list[x509.GeneralName] = []
         for name in names:
             try:
-                told.append(x509.IPAddress(ipaddress.ip_address(name)))
+                alternatives.append(x509.IPAddress(ipaddress.ip_address(name)))
             except ValueError:
-                told.append(x509.DNSName(name))
+                alternatives.append(x509.DNSName(name))
         builder = (
             x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
             .serial_number(x509.random_serial_number()).not_valid_before(end - timedelta(days=3)).not_valid_after(end)
@@ -257,8 +257,8 @@ class Authority:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
             )
         )  # fmt: skip
-        if told:
-            builder = builder.add_extension(x509.SubjectAlternativeName(told), critical=False)
+        if alternatives:
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         else:
             usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
             builder = builder.add_extension(usage, critical=True)

@@ -1,4 +1,4 @@
-"""Where the recorded cases of the reference and the corpus of real machines are, if they are."""
+"""Paths of the reference's recorded cases and of the corpus of real machines, and marks for tests that need them."""
 
 from __future__ import annotations
 

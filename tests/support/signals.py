@@ -1,4 +1,4 @@
-"""Signals that do not interrupt what the main thread waits for, as those do not that come just before the wait."""
+"""Signals that do not interrupt a wait of the main thread, like a signal that arrives just before the wait."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-# The signal is sent to another thread, which is what makes the worst moment certain: the interpreter has noted it, and
-# no call of the main thread was interrupted.
+# Sending the signal to another thread makes the worst case certain: the interpreter has noted it, and no call of the
+# main thread was interrupted.
 _SCRIPT = """
 import os, signal, sys, threading
 
@@ -22,12 +22,12 @@ threading.Thread(target=send, daemon=True).start()
 from fingerprint.cli import main
 sys.exit(main({words}))
 """
-# For the main thread to come from what it told to the place where it waits.
+# Time for the main thread to get from its output to its wait.
 _SETTLE = 0.5
 
 
 class Unnoticed:
-    """The command line in a process of its own, and one signal that its main thread does not notice by itself."""
+    """The command line in its own process, and one signal that does not interrupt its main thread."""
 
     def __init__(self, number: int, *words: str, cwd: Path, env: dict[str, str], **options: Any) -> None:
         go, self._send = os.pipe()

@@ -170,7 +170,7 @@ FAMILY = {start + i: name for start, names in _FAMILIES for i, name in enumerate
 
 
 def named(names: tuple[str, ...], number: int | None, first: int = 1) -> str | None:
-    """Return the name of a number, "<OUT OF SPEC>" where it has none, None for no number."""
+    """Return the name of a number, "<OUT OF SPEC>" if it has none, None for no number."""
     if number is None:
         return None
     return names[number - first] if first <= number < first + len(names) else OUT_OF_SPEC

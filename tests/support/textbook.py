@@ -1,4 +1,4 @@
-"""The rules written as slowly and plainly as they read: the judge of the native core."""
+"""Reference implementation of the rules, simple rather than fast, to verify the native core."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Go's gob encoding as slowly and plainly as its documentation reads: the judge of `fingerprint.collectors.wql`.
+"""Reference implementation of Go's gob encoding, written from its documentation, to verify `collectors.wql`.
 
 Types are values here: the definition of a type is itself encoded as the structure that Go's documentation gives
 (wireType, structType, CommonType, fieldType), by the same code that encodes a WMI object.
@@ -95,8 +95,8 @@ def message(type_id: int, content: list[int]) -> list[int]:
 
 
 def stream(attribute: str, members: Mapping[str, Any], type_id: int) -> bytes:
-    name, told = CLASSES[attribute]
-    fields = [(field, STRING if kind == STRING else UINT) for field, kind in told]
+    name, members_of = CLASSES[attribute]
+    fields = [(field, STRING if kind == STRING else UINT) for field, kind in members_of]
     described = {
         "StructT": {
             "CommonType": {"Name": name, "Id": type_id},
@@ -104,7 +104,7 @@ def stream(attribute: str, members: Mapping[str, Any], type_id: int) -> bytes:
         }
     }
     kept: dict[str, Any] = {}
-    for field, kind in told:
+    for field, kind in members_of:
         value = members.get(field)
         if value is not None:
             kept[field] = value if kind == STRING else int(value) % kind

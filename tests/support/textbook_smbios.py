@@ -1,6 +1,6 @@
-"""A slow decoder of raw SMBIOS tables, the judge of the native code: one immutable value for each structure.
+"""Reference decoder of raw SMBIOS tables, to verify the native one: an immutable value for each structure.
 
-It goes by DMTF DSP0134 and by dmidecode, whose text judges it in turn.
+It follows DMTF DSP0134 and dmidecode, and is itself verified with dmidecode's output.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from fingerprint.smbios.table import (
 UNKNOWN_VERSION = 0xFFFFFF
 DUMP_TABLE_AT = 32
 WINDOWS_HEADER = 8
-# Numbers that some makers put into the wrong half: 2.31 is 2.3, 2.33 too, 2.51 is 2.6.
+# Versions that some makers encode wrongly: 2.31 is 2.3, 2.33 too, 2.51 is 2.6.
 MEANT = {0x021F: 0x0203, 0x0221: 0x0203, 0x0233: 0x0206}
 
 
 class Structure:
-    """One structure of a table: its formatted area, and the texts behind it."""
+    """One structure of a table: its formatted area, and the strings after it."""
 
-    def __init__(self, data: bytes, texts: bytes) -> None:
+    def __init__(self, data: bytes, strings: bytes) -> None:
         self.type = data[0]
         self.length = len(data)
         self.handle = int.from_bytes(data[2:4], "little")
         self.data = data
-        self.texts = texts
+        self.strings = strings
 
 
 def entry(data: bytes) -> tuple[int, int, int, bool]:
@@ -54,8 +54,8 @@ def entry(data: bytes) -> tuple[int, int, int, bool]:
 
 
 def counted(s: Structure, wanted: int) -> str:
-    """Return the text with a number, as dmidecode prints it."""
-    rest = s.texts
+    """Return the string with a number, as dmidecode prints it."""
+    rest = s.strings
     while wanted > 1 and rest and rest[0]:
         rest = rest.partition(b"\0")[2]
         wanted -= 1
@@ -65,7 +65,7 @@ def counted(s: Structure, wanted: int) -> str:
 
 
 def text(s: Structure, offset: int) -> str | None:
-    """Return the text whose number stands at an offset; None beyond the structure."""
+    """Return the string whose number is at an offset; None beyond the structure."""
     if offset >= s.length:
         return None
     return counted(s, s.data[offset]) if s.data[offset] else ""
@@ -84,7 +84,7 @@ def number(s: Structure, offset: int, size: int) -> Any:
 
 
 def large(s: Structure, offset: int) -> Any:
-    """Return a size of 8 bytes; None where it is not known or not there."""
+    """Return a size of 8 bytes; None if it is unknown or missing."""
     value = number(s, offset, 8)
     return None if value == 0xFFFFFFFFFFFFFFFF else value
 
@@ -106,7 +106,7 @@ def bios(s: Structure) -> Any:
     if s.data[9] != 0xFF:
         fields["rom_bytes"] = (s.data[9] + 1) << 16
     else:
-        # The size is 16 MB or more, and newer tables say how much.
+        # The size is 16 MB or more; newer tables have it in another field.
         extended = smbios_number(s, 0x18, 2) if s.length >= 0x1A else 16
         if extended >> 14 < 2:
             fields["rom_bytes"] = (extended & 0x3FFF) << (20 + 10 * (extended >> 14))
@@ -118,8 +118,8 @@ def bios(s: Structure) -> Any:
 
 
 def bios_characteristics(s: Structure) -> Any:
-    told = smbios_number(s, 0x0A, 8)
-    found = ("BIOS characteristics not supported",) if told & 8 else names.bits(names.BIOS_CHARACTERISTICS, told, 4)
+    bits = smbios_number(s, 0x0A, 8)
+    found = ("BIOS characteristics not supported",) if bits & 8 else names.bits(names.BIOS_CHARACTERISTICS, bits, 4)
     if s.length >= 0x13:
         found += names.bits(names.BIOS_EXTENSION_1, s.data[0x12])
     if s.length >= 0x14:
@@ -140,7 +140,7 @@ def system(s: Structure, version: int) -> Any:
         "family": text(s, 0x1A),
     }
     if s.length < 0x1B:
-        # Both came with 2.4, in one step.
+        # SMBIOS 2.4 added both fields.
         fields["sku"] = fields["family"] = None
     if s.length >= 0x19:
         raw = s.data[8:24]
@@ -255,7 +255,7 @@ def family(code: int, maker: str | None, version: int) -> Any:
     if code == 0x30 and (version >> 8) == 0x0200 and maker and maker.startswith("Intel"):
         return "Pentium Pro"
     if code == 0xBE:
-        # Two makers took the number at the same time.
+        # Two makers use the same number.
         if maker and maker.startswith("Intel"):
             return "Core 2"
         return "K7" if maker and maker.startswith("AMD") else "Core 2 or K7"
@@ -363,7 +363,7 @@ def oem_strings(s: Structure) -> Any:
 
 
 def structures(table: bytes, count: int, stop_at_marker: bool) -> tuple[list[Structure], int, str]:
-    """Return the structures of a table, how many were begun, and what is wrong with it, "" if nothing is."""
+    """Return the structures of a table, how many were begun, and what is wrong with it; "" for nothing."""
     found: list[Structure] = []
     at = seen = 0
     while len(table) - at >= 4 and not (count and seen >= count):
@@ -391,7 +391,7 @@ def decode(table: bytes, entry_point: bytes | None = None, version: tuple[int, i
         version: (major, minor, revision) in place of that of the entry point.
 
     Raises:
-        ValueError: there is no table, or the entry point is none. What is malformed within a table is in `problems`.
+        ValueError: there is no table, or the entry point is invalid. Malformed parts of a table are in `problems`.
     """
     release, length, count, stop = entry(entry_point) if entry_point is not None else (UNKNOWN_VERSION, 0, 0, True)
     if length:
@@ -434,13 +434,13 @@ def split_windows(data: bytes) -> tuple[bytes, tuple[int, int, int]]:
     return data[WINDOWS_HEADER : WINDOWS_HEADER + int.from_bytes(data[4:8], "little")], (data[1], data[2], data[3])
 
 
-def identifying(table: SmbiosTable) -> list[tuple[str, str]]:
-    """Return what of a decoded table identifies the machine, as (kind, text), sorted."""
+def identifiers_of(table: SmbiosTable) -> list[tuple[str, str]]:
+    """Return the values of a decoded table that identify the machine, as (kind, value), sorted."""
     found = []
     for s in (
         table.system, *table.baseboards, *table.chassis, *table.processors, *table.memory_devices, *table.further,
     ):  # fmt: skip
         for kind, name in (("serial", "serial"), ("uuid", "uuid"), ("asset", "asset_tag")):
             found.append((kind, getattr(s, name, None)))
-    found += [("oem", told) for texts in table.oem_strings for told in texts]
-    return sorted((kind, told) for kind, told in found if told and told != "<BAD INDEX>")
+    found += [("oem", value) for strings in table.oem_strings for value in strings]
+    return sorted((kind, value) for kind, value in found if value and value != "<BAD INDEX>")

@@ -1,4 +1,4 @@
-"""Runs the console blocks of docs/tutorial.md in one shell: `tutorial.py` rewrites what they print."""
+"""Run the console blocks of docs/tutorial.md in one shell; as a program, rewrite their output in the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from paths import DOCS
 
 TUTORIAL = DOCS / "tutorial.md"
 _END = "-- end of command --"
-# What is another one each time.
+# Values that differ in each run.
 _MASKS = (
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "1b4e28ba-2fa1-81d2-883f-0016d3cca427"),
     (re.compile(r"\b[0-9a-f]{4}…[0-9a-f]{4}\b"), "1b4e…a427"),
@@ -27,11 +27,11 @@ _MASKS = (
 )  # fmt: skip
 
 
-def masked(text: str, folder: str = "") -> str:
-    """Return a text with what differs each time replaced."""
-    if folder:
-        text = text.replace(folder, "/home/you")
-        text = text.replace(state_key(real_path(folder)), "home-you")
+def masked(text: str, directory: str = "") -> str:
+    """Return a text with the values that differ in each run replaced."""
+    if directory:
+        text = text.replace(directory, "/home/you")
+        text = text.replace(state_key(real_path(directory)), "home-you")
     for pattern, stand_in in _MASKS:
         text = pattern.sub(stand_in, text)
     return text
@@ -58,15 +58,15 @@ def steps(text: str) -> Iterator[tuple[int, int, str, str]]:
 
 
 class Shell:
-    """A bash that runs one command after another, and returns what each printed."""
+    """A bash that runs one command after another, and returns the output of each."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = str(folder)
+    def __init__(self, directory: Path) -> None:
+        self.directory = str(directory)
         tools = os.path.dirname(sys.executable)
-        env = {"PATH": f"{tools}:/usr/local/bin:/usr/bin:/bin", "HOME": self.folder, "LC_ALL": "C.UTF-8",
+        env = {"PATH": f"{tools}:/usr/local/bin:/usr/bin:/bin", "HOME": self.directory, "LC_ALL": "C.UTF-8",
                "AWS_EC2_METADATA_DISABLED": "true"}  # fmt: skip
         self._process = subprocess.Popen(
-            ["bash", "--norc"], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            ["bash", "--norc"], cwd=directory, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.run("shopt -s expand_aliases")
@@ -82,7 +82,7 @@ class Shell:
             if not line:
                 break
             printed += line
-        return masked(printed.removesuffix(f"\n{_END}\n"), self.folder).rstrip("\n")
+        return masked(printed.removesuffix(f"\n{_END}\n"), self.directory).rstrip("\n")
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -93,18 +93,18 @@ class Shell:
         self._process.stdout.close()
 
 
-def prepare(folder: Path) -> None:
-    """Put the recordings into a directory, as the tutorial says."""
+def prepare(directory: Path) -> None:
+    """Copy the recordings of the tutorial into a directory."""
     for name in ("original.json", "clone.json"):
-        (folder / name).write_bytes((DOCS / "tutorial" / name).read_bytes())
+        (directory / name).write_bytes((DOCS / "tutorial" / name).read_bytes())
 
 
 def main() -> None:
     text = TUTORIAL.read_text()
     lines = text.splitlines()
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder))
-        shell = Shell(Path(folder))
+    with tempfile.TemporaryDirectory() as directory:
+        prepare(Path(directory))
+        shell = Shell(Path(directory))
         answers = [(begin, end, shell.run(command)) for begin, end, command, _ in steps(text)]
         shell.close()
     for begin, end, answer in reversed(answers):

@@ -9,11 +9,11 @@ from fingerprint.collectors.ssm_windows import VERSION_QUERY, commands
 from fingerprint.collectors.wql import OPERATING_SYSTEM, STRUCTURES
 from fingerprint.machine.wmi import powershell_path
 
-FOLDER = r"C:\Windows"
+WINDOWS_DIRECTORY = r"C:\Windows"
 UUID = "4C4C4544-0042-3510-8054-B7C04F4D3732"
 NAMES = ("uuid", "processor-hash", "memory-hash", "bios-hash", "system-hash", "disk-info")
 NEWEST = "3.3.5828.0"
-# The first agents of each kind of choice, by their recipe on Windows Server 2025.
+# Recipe on Windows Server 2025 -> the first agent that uses it.
 AGENTS = {"wmic": "3.3.987.0", "json": "3.3.1142.0", "wql": "3.3.1311.0"}
 OBJECTS: dict[str, list[dict[str, Any]]] = {
     "uuid": [{"UUID": UUID}],
@@ -36,7 +36,7 @@ OBJECTS: dict[str, list[dict[str, Any]]] = {
 
 
 def wmic_text(name: str) -> bytes:
-    """A table as wmic pads it; lines end CR CR LF."""
+    """Return a table as wmic pads it; lines end with CR CR LF."""
     if name == "uuid":
         return b"UUID                                  \r\r\n" + UUID.encode() + b"  \r\r\n\r\r\n"
     return f"Caption    Name  \r\r\n{name[:9]}  box   \r\r\n\r\r\n".encode()
@@ -49,7 +49,7 @@ def cim_text(name: str) -> bytes:
 
 
 def wmi_classes(version: str | None, objects: dict[str, Any]) -> dict[str, Any]:
-    """Return what WMI answers: attribute -> its objects, or the error of its class."""
+    """Return the answers of WMI: attribute -> its objects, or the error of its class."""
     system = {"Caption": "Windows Server", "OperatingSystemSKU": 7, "Version": version}
     return {OPERATING_SYSTEM[0]: [system], **{STRUCTURES[name][0]: deepcopy(objects[name]) for name in NAMES}}
 
@@ -65,24 +65,28 @@ def windows_snapshot(
 
     Args:
         version: of Windows, by WMI and PowerShell; None for a PowerShell that fails.
-        agent: the version of its agent; None for a snapshot that does not tell it.
+        agent: the version of its agent; None for a snapshot without it.
         objects: what WMI has of each attribute, where it is not `OBJECTS`; {} for a snapshot of before WMI was asked.
         changes: of the snapshot.
     """
-    answer: dict[str, Any] = {"argv": [powershell_path(FOLDER), VERSION_QUERY], "returncode": 0, "seconds": 0.4}
+    answer: dict[str, Any] = {
+        "argv": [powershell_path(WINDOWS_DIRECTORY), VERSION_QUERY],
+        "returncode": 0,
+        "seconds": 0.4,
+    }
     if version is None:
         answer.update(returncode=1, stdout="")
     else:
         answer["stdout"] = f"\r\n\r\nVersion : {version}\r\n\r\n\r\n\r\n"
     recorded = [answer]
     for as_json, text in ((False, wmic_text), (True, cim_text)):
-        for name, argv in zip(NAMES, commands(FOLDER, as_json), strict=True):
+        for name, argv in zip(NAMES, commands(WINDOWS_DIRECTORY, as_json), strict=True):
             recorded.append({"argv": list(argv), "returncode": 0, "stdout": text(name).decode(), "seconds": 0.2})
     found: dict[str, Any] = {
         "schemaVersion": 1, "platform": "windows", "kernel": "Windows", "recordedAt": "2026-11-24T00:00:00Z",
         "hostName": "WEB-7", "files": {}, "commands": recorded,
         "addresses": {"ipv4": ["10.0.0.7"], "links": [["Ethernet", "02:00:00:00:00:07"]], "source": "psutil"},
-        "services": {"Winmgmt": "running"}, "windowsFolder": FOLDER,
+        "services": {"Winmgmt": "running"}, "windowsFolder": WINDOWS_DIRECTORY,
     }  # fmt: skip
     if agent is not None:
         found["agentVersion"] = agent

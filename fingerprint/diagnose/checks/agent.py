@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from fingerprint._io.text import quoted
 from fingerprint._io.times import utc
-from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, PACKAGE, SNAP, UNITS, WINDOWS_SERVICE, WORKER, paths_of
+from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, PACKAGE, SNAP, UNITS, WINDOWS_SERVICE, WORKER
 from fingerprint.agent.versions import assess, open_vulnerabilities, row_since
 from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose.checks.releases import UPDATE, how_to_update

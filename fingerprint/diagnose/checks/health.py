@@ -22,7 +22,6 @@ from fingerprint.vault.records import register_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.agent.logs import Timeline
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 

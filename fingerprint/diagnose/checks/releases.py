@@ -10,7 +10,6 @@ import errno
 from fingerprint._io.text import hidden, quoted
 from fingerprint._io.times import utc
 from fingerprint.agent.buckets import global_version_url, version_url
-from fingerprint.agent.logs import read_parts
 from fingerprint.agent.paths import PACKAGE, SNAP, UPDATE_LOG
 from fingerprint.agent.proxies import is_socks
 from fingerprint.agent.regions import partition

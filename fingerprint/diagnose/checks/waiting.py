@@ -16,7 +16,7 @@ from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.agent.logs import Timeline, Wait
+    from fingerprint.agent.logs import Wait
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 

@@ -223,7 +223,7 @@ def test_the_log_of_a_real_agent_is_understood(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.one_of(st.text(max_size=200), st.sampled_from(LOG.splitlines())), max_size=40))
-def test_no_log_raises(lines: list[str]) -> None:
+def test_arbitrary_log_lines_never_raise(lines: list[str]) -> None:
     timeline = TimelineBuilder()
     for text in lines:
         entry = parse(text)
@@ -234,7 +234,7 @@ def test_no_log_raises(lines: list[str]) -> None:
 
 
 @given(st.binary(max_size=3000))
-def test_no_file_raises_another_error_than_inputerror(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_arbitrary_files_raise_inputerror_only(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.log"
     path.write_bytes(data)
     try:
@@ -298,7 +298,7 @@ def test_the_command_reports_a_log_without_entries(tmp_path: Path) -> None:
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("source", ["<(cat stored)", "- < <(cat stored)"], ids=["named", "standard input"])
 def test_a_log_comes_complete_through_a_pipe(tmp_path: Path, source: str, packed: bool) -> None:
-    """A pipe can be opened and read only once. It holds less than this log, so that it comes in parts."""
+    """A pipe can be opened and read only once, and holds less than this log."""
     text = LOG + line("09:00:00", "INFO", "Credentials ready") * 5_000
     (tmp_path / "stored").write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     done = subprocess.run(
@@ -309,7 +309,7 @@ def test_a_log_comes_complete_through_a_pipe(tmp_path: Path, source: str, packed
     assert (answer["lines"], len(answer["mismatches"])) == (text.count("\n"), 1)
 
 
-def test_a_compressed_log_is_one_however_its_bytes_come(tmp_path: Path) -> None:
+def test_a_compressed_log_is_read_in_any_chunks(tmp_path: Path) -> None:
     with subprocess.Popen(
         [COMMAND, "diagnose", "logs", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(tmp_path)
     ) as process:

@@ -15,7 +15,7 @@ from fingerprint.agent.logs.sdk_errors import NO_ANSWER
 TOKEN = "RequestManagedInstanceRoleToken"
 OPERATIONS = (TOKEN, "RegisterManagedInstance", "UpdateManagedInstancePublicKey", "UpdateInstanceInformation")
 ID = "6c3e2f6a-0a1b-4c2d-9e3f-111122223333"
-# Codes with every ending that the service has, and with none of the usual ones.
+# Codes with each ending that the service uses, and one without any.
 CODES = (
     "MachineFingerprintDoesNotMatch", "AccessDeniedException", "InvalidInstanceId", "InternalServerError",
     "ThrottlingException", "InvalidSignatureException", "ExpiredTokenException", "RequestExpired", "TooManyUpdates",
@@ -48,7 +48,7 @@ def test_an_answer_has_its_code_in_both_versions(code: str, operation: str, api:
 
 @pytest.mark.parametrize("attempts", ATTEMPTS, ids=["once", "after all attempts"])
 @pytest.mark.parametrize("network", NETWORK, ids=["name", "refused", "certificate", "proxy", "deadline"])
-def test_the_way_to_the_service_has_one_code_in_both_versions(network: str, attempts: str) -> None:
+def test_a_failed_connection_has_one_code_in_both_versions(network: str, attempts: str) -> None:
     text = f"operation error SSM: {TOKEN}, {attempts}https response error StatusCode: 0, RequestID: , {network}"
     found = sdk_error(text)
     assert (found.code, found.sdk, found.status, found.request_id, found.answered) == (NO_ANSWER, 2, 0, "", False)
@@ -59,11 +59,11 @@ def test_the_way_to_the_service_has_one_code_in_both_versions(network: str, atte
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        # Message of the line with the status: with and without what stands before it.
+        # Message of the line with the status: with and without the words before it.
         (f"https response error StatusCode: 400, RequestID: {ID}, InvalidInstanceId: x", "InvalidInstanceId"),
         (f"https response error StatusCode: 503, RequestID: {ID}, api error SlowDown: x", "SlowDown"),
         ("api error InvalidInstanceId: x", "InvalidInstanceId"),
-        # Without a message; without an answer that could be read; from the metadata service.
+        # Without a message; without a readable answer; from the metadata service.
         (f"operation error SSM: {TOKEN}, https response error StatusCode: 400, RequestID: x, RequestExpired: ",
          "RequestExpired"),
         (f"operation error SSM: {TOKEN}, https response error StatusCode: 413, RequestID: x, deserialization failed, "
@@ -77,7 +77,7 @@ def test_the_way_to_the_service_has_one_code_in_both_versions(network: str, atte
         (f"operation error SSM: {TOKEN}, failed to resolve service endpoint, endpoint rule error, Invalid", ""),
         (f"operation error SSM: {TOKEN}", ""),
         ("operation error ", ""),
-        # Version 1 behind other words: the operation's name is no code, though it ends like one.
+        # Version 1 after other words: the operation's name is not a code, although it ends like one.
         (f"error calling {TOKEN}: MachineFingerprintDoesNotMatch: x", "MachineFingerprintDoesNotMatch"),
         (f"error occurred in {TOKEN}: AccessDeniedException: x", "AccessDeniedException"),
         (f"error calling {TOKEN}: InvalidInstanceId: x", "InvalidInstanceId"),

@@ -348,7 +348,7 @@ def test_a_moved_rotation_time_proves_new_credentials() -> None:
     assert state_of(text + line("08:29:55", "INFO", "Next credential rotation will be in 29.9 minutes")) == "healthy"
 
 
-def test_a_new_registration_ends_what_was_before() -> None:
+def test_a_new_registration_ends_earlier_failures() -> None:
     text = started("09:00:00") + LOST + refused("09:00:17") + line("09:10:00", "INFO", _STOP, _CORE)
     text += line(
         "09:20:00", "INFO", "Successfully registered the instance with AWS SSM using Managed instance-id: mi-1", ""

@@ -21,11 +21,11 @@ from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.machine.recorder import Recorder
 from fingerprint.support_bundle.redact import Redactor
 from other_agent_machines import DATA, PROGRAMS, MacMachine, WindowsMachine
-from windows_machines import FOLDER
+from windows_machines import WINDOWS_DIRECTORY
 
 ROLE, ROOTS, SHARED = "/var/lib/amazon/ssm/credentials", "/root/.aws/credentials", "/srv/keys"
 MAC_ROLE = "/opt/aws/ssm/data/credentials"
-PROFILE = rf"{FOLDER}\System32\config\systemprofile\.aws\credentials"
+PROFILE = rf"{WINDOWS_DIRECTORY}\System32\config\systemprofile\.aws\credentials"
 WINDOWS_ROLE = rf"{PROGRAMS}\credentials"
 CLOSED = "O:BAG:SYD:P(A;;FA;;;BA)(A;;FA;;;SY)"
 DOMAIN_SID = "S-1-5-21-1004336348-1177238915-682003330"

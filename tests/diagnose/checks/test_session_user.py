@@ -18,7 +18,7 @@ from fingerprint.diagnose import Finding
 from fingerprint.diagnose.checks.session_user import _GROUP_NAMES, SUDOERS, USER
 from fingerprint.machine.wmi import powershell_path
 from other_agent_machines import MEMBERS, NET, PROGRAMS, MacMachine, WindowsMachine
-from windows_machines import FOLDER
+from windows_machines import WINDOWS_DIRECTORY
 
 RULE = f"{USER} ALL=(ALL) NOPASSWD:ALL\n"
 NOBODY_ELSE = "root:x:0:0::/root:/bin/bash\n"
@@ -279,7 +279,7 @@ def test_a_copied_disk_shows_the_account_and_what_is_left(tmp_path: Path) -> Non
 
 
 def names(machine: WindowsMachine, *lines: str, returncode: int = 0) -> None:
-    command = (powershell_path(FOLDER), "-NoProfile", "-NonInteractive", "-Command", _GROUP_NAMES)
+    command = (powershell_path(WINDOWS_DIRECTORY), "-NoProfile", "-NonInteractive", "-Command", _GROUP_NAMES)
     machine.command(command, "".join(f"{name}\r\n" for name in lines), returncode)
 
 
