@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_machines import AgentMachine, ready, started
+from agent_machines import AgentMachine, of_version, ready, shown, started
 from fingerprint.agent.config import decoded, settings_of
 from fingerprint.agent.config_keys import BOOLEAN, INTEGER, KEYS, OBJECT, OBJECTS, STRING, STRINGS, Key
 from fingerprint.agent.versions import NEWEST_ASSESSED
@@ -39,17 +39,6 @@ SINCE = {
 @pytest.fixture
 def machine(tmp_path: Path) -> AgentMachine:
     return AgentMachine(tmp_path)
-
-
-def of_version(machine: AgentMachine, version: str) -> AgentMachine:
-    machine.command(("/usr/bin/amazon-ssm-agent", "-version"), f"SSM Agent version: {version}\n")
-    return machine
-
-
-def found(machine: AgentMachine, check: str = "configuration") -> tuple[str, str, str]:
-    """Return outcome, text and evidence of a check."""
-    finding = machine.diagnosis(check)[check]
-    return str(finding.outcome), finding.text, " | ".join(finding.evidence)
 
 
 def one(section: str, name: str, value: Any) -> dict[str, Any]:
@@ -90,17 +79,17 @@ def test_an_agent_accepts_any_type_for_an_unknown_setting(
     value = "7" if key.kind != STRING else 7
     before = f"3.3.{version_of(key.since)[2] - 1}.0"
     machine.config(**one(section, name, value))
-    outcome, text, evidence = found(of_version(machine, before))
+    outcome, text, evidence = shown(of_version(machine, before), "configuration")
     assert outcome == "warn", text
     assert "in settings that only newer agents know: a newer agent would not start" in text
     assert f"{section}.{name} is a" in evidence
     assert f"has no effect: only agents from {key.since} on know it, and this agent is {before}" in evidence
-    outcome, text, evidence = found(of_version(machine, key.since))
+    outcome, text, evidence = shown(of_version(machine, key.since), "configuration")
     assert (outcome, "1 value of the wrong type: the agent does not start with it" in text) == ("fail", True)
     assert f"{section}.{name} is a" in evidence
     # A section that is unknown may be of any type, too.
     machine.config(**{section: 5})
-    assert found(of_version(machine, before))[0] == ("warn" if section == "CloudWatchLogs" else "fail")
+    assert shown(of_version(machine, before), "configuration")[0] == ("warn" if section == "CloudWatchLogs" else "fail")
 
 
 @pytest.mark.parametrize(("section", "name", "key"), [row for row in ALL if row[2].low is not None])
@@ -119,7 +108,7 @@ def test_an_integer_out_of_range_is_shown_with_the_default(
         settings = settings_of(one(section, name, value))
         assert (settings.replaced, settings.number(f"{section}.{name}")) == ([], value)
     machine.config(**one(section, name, ends[0]))
-    outcome, text, _ = found(machine)
+    outcome, text, _ = shown(machine, "configuration")
     assert outcome == "pass"
     assert f"{section}.{name} is {ends[0]}, " in text
 
@@ -143,7 +132,7 @@ def test_a_word_that_a_setting_does_not_allow_is_shown(section: str, name: str, 
 def test_settings_of_a_future_agent_are_shown_only(machine: AgentMachine, version: str, words: str) -> None:
     machine.config(Ssm={"Sleepiness": {"deep": 1}, "HealthFrequencyMinutes": 5}, Quantum={"Endpoint": [1]}, Nap=None)
     machine.log("amazon-ssm-agent.log", ready("11:30:00"))
-    outcome, text, evidence = found(of_version(machine, version))
+    outcome, text, evidence = shown(of_version(machine, version), "configuration")
     assert outcome == "pass"
     assert f"Ssm.Sleepiness is not a setting of agents up to {NEWEST_ASSESSED}: {words}" in text
     assert "; and 2 more" in text
@@ -156,7 +145,7 @@ def test_settings_of_a_future_agent_are_shown_only(machine: AgentMachine, versio
 
 def test_a_thousand_unknown_names_are_shown_briefly(machine: AgentMachine) -> None:
     machine.config(Ssm={f"Name{number}\u202e": 1 for number in range(1000)})
-    outcome, text, evidence = found(machine)
+    outcome, text, evidence = shown(machine, "configuration")
     assert (outcome, text.isprintable()) == ("pass", True)
     assert evidence.count("is not a setting") == 20
     assert "and 980 more" in evidence
@@ -230,7 +219,7 @@ def test_a_disabled_unit_gets_the_command_and_on_suse_the_cause(
     assert "its unit is disabled" in finding.text
     assert any(ON_SUSE in fact for fact in finding.evidence) == suse
     machine.unit(UnitFileState="enabled")
-    assert ON_SUSE not in found(machine, "running")[2]
+    assert ON_SUSE not in shown(machine, "running")[2]
 
 
 def test_the_step_against_a_disabled_unit_enables_it(machine: AgentMachine) -> None:
@@ -282,12 +271,12 @@ def test_a_snap_that_fails_since_its_refresh_can_be_reverted(machine: AgentMachi
 
 def test_a_snap_that_works_since_its_refresh_passes(machine: AgentMachine) -> None:
     snap(machine, "3.3.4851.0", "3.3.5226.0", fails=False)
-    outcome, text, evidence = found(machine, "version")
+    outcome, text, evidence = shown(machine, "version")
     assert (outcome, text) == ("pass", "version 3.3.5226.0")
     assert "it was refreshed by snapd from 3.3.4851.0 to 3.3.5226.0 at 2026-11-24T09:00:00Z" in evidence
     assert "snapd refreshes it automatically: `snap refresh --hold amazon-ssm-agent` keeps" in evidence
     snap(machine, "3.3.5226.0", fails=True)
-    assert "refreshed by snapd" not in found(machine, "version")[2]
+    assert "refreshed by snapd" not in shown(machine, "version")[2]
 
 
 def test_a_package_that_fails_since_its_update_is_not_a_snap(machine: AgentMachine) -> None:

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from commandline import environment, run
 from fingerprint._core import dumps
+from fingerprint._io.times import utc
 from fingerprint.collectors import collect
 from fingerprint.diagnose import Diagnosis, Network, Site, diagnose
 from fingerprint.machine.recorded import RecordedMachine
@@ -269,3 +270,20 @@ def copied_disk(directory: Path, machine: AgentMachine) -> Path:
     manifest = vault / "Manifest"
     manifest.write_text(manifest.read_text().replace(str(machine.vault_path), "/var/lib/amazon/ssm/Vault"))
     return root
+
+
+def of_version(machine: AgentMachine, version: str) -> AgentMachine:
+    """Make the agent's program print a version, and return the machine."""
+    machine.command(("/usr/bin/amazon-ssm-agent", "-version"), f"SSM Agent version: {version}\n")
+    return machine
+
+
+def shown(machine: AgentMachine, check: str) -> tuple[str, str, str]:
+    """Return outcome, text and evidence of a check of `diagnose`."""
+    finding = machine.diagnosis(check)[check]
+    return str(finding.outcome), finding.text, " | ".join(finding.evidence)
+
+
+def time_at(seconds: float) -> str:
+    """Return a time in UTC, seconds after the midnight of 2026-11-24."""
+    return utc(1795478400 + seconds)
