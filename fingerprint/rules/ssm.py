@@ -153,7 +153,7 @@ def _could_match(
 def in_words(verdict: Verdict) -> str:
     """Return the rule that decided, with its figures, in one line."""
     reason = verdict.reason
-    score = f"{verdict.matched} of {verdict.total} attributes are equal, {verdict.percent:.1f} %"
+    score = f"{verdict.matched} of {verdict.total} attributes match, {verdict.percent:.1f} %"
     if reason == Reason.DISABLED:
         return "rule 1: the check is disabled (threshold -1)"
     if reason == Reason.NOTHING_TO_COMPARE:

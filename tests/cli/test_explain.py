@@ -50,7 +50,7 @@ def upgraded(tmp_path: Path) -> Place:
 def test_explain_names_causes_event_state_and_remedies(upgraded: Place) -> None:
     done = upgraded("explain")
     assert done.returncode == 1
-    assert done.stdout.startswith("NOT THE SAME MACHINE\n  rule 5: 3 of 9 attributes are equal, 33.3 %")
+    assert done.stdout.startswith("NOT THE SAME MACHINE\n  rule 5: 3 of 9 attributes match, 33.3 %")
     text = " ".join(done.stdout.split())
     for told in (
         "dmidecode 3.3 -> 3.6; hardware fields equal",

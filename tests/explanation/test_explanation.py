@@ -62,7 +62,7 @@ def test_every_change_has_one_cause_and_every_cause_a_change(event: Event) -> No
 def test_a_tool_upgrade_is_distinguished_from_hardware_changes() -> None:
     """The published case of an upgrade of Ubuntu: 3 of 9, and the hardware is the same."""
     found = compared(*before_and_after("os-upgrade"))
-    assert found.rule == "rule 5: 3 of 9 attributes are equal, 33.3 %, less than the threshold 40"
+    assert found.rule == "rule 5: 3 of 9 attributes match, 33.3 %, less than the threshold 40"
     cause = "dmidecode 3.3 -> 3.6; hardware fields equal"
     assert (("bios-hash", "memory-hash", "processor-hash", "system-hash"), cause, True) in found.changed
     assert found.stable is not None
