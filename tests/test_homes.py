@@ -1,4 +1,4 @@
-"""Each fact and each mechanism has one home: the package is searched for a second one."""
+"""Each fact and each mechanism is in one module: the tests search the package for a second one."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from fingerprint.agent.paths import is_agents, paths_of
 from fingerprint.vault.locations import reference_vault
 
 PACKAGE = Path(fingerprint.__file__).parent
-TEXTS = {str(path.relative_to(PACKAGE)): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
-# The safe store of a vault: by descriptors, under a lock, with names that the next writer finds.
+SOURCES = {str(path.relative_to(PACKAGE)): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
+# The modules that write a vault: by descriptors, under a lock, with names that the next writer finds.
 STORE = {"vault/_posix.py", "vault/_posix_exchange.py", "vault/_windows.py"}
 
 
 @cache
 def parsed(name: str) -> ast.Module:
-    return ast.parse(TEXTS[name])
+    return ast.parse(SOURCES[name])
 
 
 def homes(pattern: str) -> set[str]:
-    """Return the modules in whose text a regular expression is found."""
-    return {name for name, text in TEXTS.items() if re.search(pattern, text)}
+    """Return the modules whose source matches a regular expression."""
+    return {name for name, text in SOURCES.items() if re.search(pattern, text)}
 
 
 @cache
 def literals(name: str) -> list[str]:
-    """Return the strings of a module, without its docstrings; of a string with fields in it its parts."""
+    """Return the strings of a module, without docstrings; of an f-string its constant parts."""
     tree = parsed(name)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = [node for node in ast.walk(tree) if isinstance(node, documented) and ast.get_docstring(node)]
@@ -41,14 +41,14 @@ def literals(name: str) -> list[str]:
 
 
 def literal_homes(pattern: str) -> set[str]:
-    """Return the modules with a string in which a regular expression is found."""
-    return {name for name in TEXTS if any(re.search(pattern, text) for text in literals(name))}
+    """Return the modules with a string that matches a regular expression."""
+    return {name for name in SOURCES if any(re.search(pattern, text) for text in literals(name))}
 
 
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
-        # A socket has no content to write before it gets its name.
+        # A socket has no content that must be written before it gets its name.
         (r"\bos\.(?:rename|renames|replace|link)\b", {"_io/atomic.py", "credentials/unix_socket.py", *STORE}),
         (r"\bO_EXCL\b|open\([^)]*[\"']x[bt]?[\"']", {"_io/atomic.py", "cli/fleet_input.py", *STORE}),
         (r"\bNamedTemporaryFile\b|\bmkstemp\b", set()),
@@ -60,8 +60,8 @@ def test_one_module_gives_files_their_names(pattern: str, expected: set[str]) ->
 
 
 def test_one_module_follows_links_below_a_root() -> None:
-    # `Disk` walks by descriptors, its functions are called by the one that counts and orders; the last two read the
-    # name of a namespace and of a bus.
+    # `Disk` reads links by descriptors, for the walk in `_io/chroot.py`; the last two read the name of a namespace and
+    # of a bus.
     walkers = {"_io/chroot.py", "image/disk.py", "machine/reader.py", "machine/network.py"}
     assert homes(r"\breadlink\b") == walkers
     assert homes(r"raise OSError\(errno\.ELOOP") == {"_io/chroot.py"}
@@ -69,14 +69,14 @@ def test_one_module_follows_links_below_a_root() -> None:
 
 def test_one_module_reads_and_writes_times() -> None:
     pattern = r"strptime|strftime|fromisoformat|isoformat|\btimegm\b|\bmktime\b|parsedate|formatdate|\bgmtime\b"
-    # A column of Arrow holds datetimes, which are written as JSON; a block of IP addresses is no time.
+    # The exception: a column of Arrow has datetimes, which are written as JSON.
     assert homes(pattern) == {"_io/times.py", "fleet/io/writer.py"}
 
 
 def test_one_module_masks_and_redacts() -> None:
-    # Cells of tables that are too long have the sign, too.
+    # Also in cells of tables that are too long.
     assert homes("…") == {"_io/text.py", "cli/output.py"}
-    # The last two need the user, or a host without it; they print neither.
+    # The last two need the user, or the host without the user; they print neither.
     assert homes(r"rpartition\(\"@\"\)|rfind\(\"@\"") == {"_io/text.py", "agent/proxies.py", "diagnose/network.py"}
     assert homes(r"isprintable\(\)\s+else\b") == {"_io/text.py"}
 
@@ -91,11 +91,11 @@ def test_one_module_masks_and_redacts() -> None:
     ],
 )  # fmt: skip
 def test_a_path_or_name_of_the_agent_stands_in_one_module(pattern: str) -> None:
-    # `vault_use` goes through /proc/PID/root.
+    # `vault_use` reads through /proc/PID/root.
     assert literal_homes(pattern) - {"agent/vault_use.py"} == {"agent/paths.py"}
 
 
-def test_the_agents_own_name_stands_with_its_paths_and_in_the_lines_that_it_logs() -> None:
+def test_the_agents_own_name_is_only_in_its_paths_and_versions() -> None:
     assert literal_homes("amazon-ssm-agent|ssm-agent-worker") == {"agent/paths.py", "agent/versions.py"}
 
 
@@ -110,7 +110,7 @@ def test_every_path_of_the_agent_is_known_as_its_own(platform: str) -> None:
     assert not is_agents(known.shared_credentials)
 
 
-def test_the_vault_and_the_registration_lie_where_the_agent_has_its_data() -> None:
+def test_vault_and_registration_are_in_the_agents_data_directory() -> None:
     for platform in ("linux", "darwin", "win32"):
         known = paths_of(platform)
         assert reference_vault(platform, {}) == known.vault
@@ -120,7 +120,7 @@ def test_the_vault_and_the_registration_lie_where_the_agent_has_its_data() -> No
 
 @cache
 def defined(name: str) -> set[str]:
-    """Return what a module defines at its top, also under a condition."""
+    """Return the names that a module defines at its top level, also under a condition."""
     found: set[str] = set()
     pending: list[ast.stmt] = list(parsed(name).body)
     while pending:
@@ -137,30 +137,30 @@ def defined(name: str) -> set[str]:
     return found
 
 
-# Public names, and the one choice of a module by the operating system.
-FACES = {("types", "HardwareHash"), ("types", "Value"), ("types", "Vocabulary"), ("vault/files", "Directory")}
+# Names that are imported from where they are re-exported: public ones, and one that depends on the operating system.
+REEXPORTED = {("types", "HardwareHash"), ("types", "Value"), ("types", "Vocabulary"), ("vault/files", "Directory")}
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", SOURCES)
 def test_names_are_imported_from_where_they_are_defined(name: str) -> None:
     for node in ast.walk(parsed(name)):
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("fingerprint."):
             continue
         home = (node.module or "").partition(".")[2].replace(".", "/")
-        if f"{home}.py" in TEXTS:
+        if f"{home}.py" in SOURCES:
             foreign = {one.name for one in node.names if one.name not in defined(f"{home}.py")}
-            assert not {(home, one) for one in foreign} - FACES, node.lineno
+            assert not {(home, one) for one in foreign} - REEXPORTED, node.lineno
 
 
 def test_the_command_that_registers_stands_in_one_module() -> None:
-    # The options have examples for a reader; the local service prints one without an activation in it.
+    # Options have examples; the local service prints a command without an activation in it.
     assert literal_homes("fingerprint register --") - {"cli/table/identity.py", "cli/commands/local_service.py"} == {
         "vault/records.py"
     }
 
 
 def test_values_are_declared_and_not_written_by_hand() -> None:
-    # The base of all values; the options of the command line, made at each start; three that collect what is found.
+    # The base of all values; the options of the command line, made at each start; three that accumulate data.
     by_hand = {
         "types/base.py",
         "cli/options.py",
@@ -192,5 +192,5 @@ def test_a_fact_of_the_system_or_of_aws_stands_in_one_module(pattern: str, home:
 
 
 def test_one_function_quotes_what_others_wrote() -> None:
-    # Names of settings stand without their quotes; a path is quoted in whole.
+    # Names of settings have no quotes; a path is quoted completely.
     assert homes(r"\bascii\((?!\))|!a\}") == {"_io/text.py", "agent/config.py", "cli/commands/units.py"}

@@ -1,4 +1,4 @@
-"""Imports point down only: the layers of the package."""
+"""The layers of the package: a module imports only from lower ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import fingerprint
 
 PACKAGE = Path(fingerprint.__file__).parent
-# From the top to the bottom: a line imports only what is in a line below it.
+# From top to bottom: modules of a line import only modules of lower lines.
 LAYERS = """
 cli
 support_bundle
@@ -41,13 +41,13 @@ _core _fleet _matchlines
 errors
 """
 LEVELS = {name: -number for number, line in enumerate(LAYERS.split("\n")) for name in line.split()}
-# These two name what the package re-exports.
-FACES = ("__init__.py", "__main__.py")
-MODULES = [p for p in sorted(PACKAGE.rglob("*.py")) if str(p.relative_to(PACKAGE)) not in FACES]
+# These two re-export names of all layers.
+REEXPORTS = ("__init__.py", "__main__.py")
+MODULES = [p for p in sorted(PACKAGE.rglob("*.py")) if str(p.relative_to(PACKAGE)) not in REEXPORTS]
 
 
-# Data of a package that lies higher: who looks for an agent below that package needs its paths.
-APART = ("agent.paths",)
+# Data of a package in a higher layer: lower layers need the paths of the agent to find it.
+SEPARATE = ("agent.paths",)
 
 
 def layer(path: Path) -> str:
@@ -55,8 +55,8 @@ def layer(path: Path) -> str:
 
 
 def layer_of(parts: Sequence[str]) -> str:
-    """Return the layer of a module by the parts of its name below the package."""
-    return next((one for one in APART if ".".join(parts[:2]) == one), parts[0])
+    """Return the layer of a module, given the parts of its name within the package."""
+    return next((one for one in SEPARATE if ".".join(parts[:2]) == one), parts[0])
 
 
 def imported_layers(path: Path) -> set[str]:
@@ -71,13 +71,13 @@ def imported_layers(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
+def test_a_module_imports_only_from_lower_layers(path: Path) -> None:
     mine = layer(path)
     above = {other for other in imported_layers(path) - {mine} if LEVELS[other] >= LEVELS[mine]}
     assert not above, f"{path} in layer {mine} imports {above}"
 
 
-def test_machine_and_vault_are_independent_of_each_other_and_of_the_rules() -> None:
+def test_machine_vault_and_rules_are_independent() -> None:
     for path in MODULES:
         if layer(path) in ("machine", "collectors"):
             assert not imported_layers(path) & {"vault", "rules"}, path
@@ -94,13 +94,13 @@ def test_the_testing_package_is_used_by_its_command_only() -> None:
     assert {user for user in users if not user.startswith("testing/")} == {"cli/commands/local_service.py"}
 
 
-def test_a_package_with_data_apart_imports_nothing_itself() -> None:
-    for one in APART:
+def test_a_package_with_separate_data_imports_nothing() -> None:
+    for one in SEPARATE:
         assert not imported_layers(PACKAGE / one.split(".")[0] / "__init__.py")
 
 
 def first_imports(path: Path) -> set[str]:
-    """Return what a module imports when it is loaded, as names of modules; not what its functions import."""
+    """Return the names of the modules that a module imports when it is loaded, without those in its functions."""
     found, pending = set(), list(ast.parse(path.read_text()).body)
     while pending:
         node = pending.pop()
@@ -115,8 +115,8 @@ def first_imports(path: Path) -> set[str]:
     return found
 
 
-def test_no_modules_import_each_other_when_they_are_loaded() -> None:
-    """Also within a layer: so each module can be read, and loaded, after those that it imports."""
+def test_modules_have_no_circular_imports() -> None:
+    """Also within a layer, so that modules can be read and loaded in the order of their imports."""
     names = {".".join(("fingerprint", *p.relative_to(PACKAGE).with_suffix("").parts)): p for p in MODULES}
     left = {name: first_imports(path) & names.keys() - {name} for name, path in names.items()}
     while ready := {name for name, imported in left.items() if not imported & left.keys()}:
@@ -126,7 +126,7 @@ def test_no_modules_import_each_other_when_they_are_loaded() -> None:
 
 
 def named_loggers(path: Path) -> set[str]:
-    """Return the names of the package's loggers that a module writes down."""
+    """Return the names of the package's loggers that a module has as constants."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
@@ -137,7 +137,7 @@ def named_loggers(path: Path) -> set[str]:
 
 
 def test_a_logger_has_the_name_of_its_package() -> None:
-    """So that whoever filters the log by a package gets all of its lines."""
+    """A filter of the log by package then finds all lines of the package."""
     wrong = {(path, name) for path in MODULES for name in named_loggers(path) if name != f"fingerprint.{layer(path)}"}
     assert not wrong
     assert {"gate", "registration", "credentials"} <= {layer(path) for path in MODULES if named_loggers(path)}

@@ -1,4 +1,4 @@
-"""What `from fingerprint import` gives, without loading more than is used."""
+"""The public names of the package, each loaded only when it is used."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def test_the_public_names_are_those() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_name_can_be_imported_first(name: str) -> None:
-    """By a process of its own: one that is loaded when it is used must not need another one before it."""
+    """In a separate process: a name that is loaded on use must not require another one before it."""
     code = f"from fingerprint import {name}; assert callable({name}), {name}"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("package", ["", ".credentials", ".fleet", ".registration", ".testing"])
-def test_a_missing_name_is_reported_with_the_package_that_lacks_it(package: str) -> None:
+def test_a_missing_name_is_reported_with_its_package(package: str) -> None:
     module = import_module(f"fingerprint{package}")
     with pytest.raises(AttributeError, match=f"^module '{module.__name__}' has no attribute 'nothing'$"):
         module.nothing  # noqa: B018
 
 
-def test_observe_tells_what_check_and_explain_tell(tmp_path: Path) -> None:
+def test_observe_returns_the_results_of_check_and_explain(tmp_path: Path) -> None:
     vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
     machine = RecordedMachine(unix_snapshot())
     missing = observe(vault, machine)
@@ -57,9 +57,7 @@ def test_observe_tells_what_check_and_explain_tell(tmp_path: Path) -> None:
     assert found.evidence_problem == ""
 
 
-def test_observe_looks_at_this_machine_and_its_vault_by_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_observe_reads_this_machine_and_its_vault_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINGERPRINT_VAULT", str(tmp_path / "Vault"))
     monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
     found = observe()

@@ -1,4 +1,4 @@
-"""Every event of docs/events.md, on machines whose sources are recorded before and after it, by both schemes."""
+"""Every event of docs/events.md by both schemes, on machines whose sources are recorded before and after it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fingerprint.rules.stable import StableVerdict, decide
 from fingerprint.types import Verdict
 from paths import DOCS, ROOT
 
-# What the reference does, at threshold 40: the verdict, and the highest threshold that passes where rule 5 decides:
-# None where another rule does. Where an event may change more, the worst case.
+# The results of the reference at threshold 40: the verdict, the reason, and the highest threshold that passes (None if
+# another rule than rule 5 decides). If an event may change more attributes, these are the worst case.
 REFERENCE: dict[str, tuple[bool, Reason, int | None]] = {
     "agent-restart": (True, Reason.SAME_IP, None),
     "reboot": (True, Reason.SAME_IP, None),
@@ -84,7 +84,7 @@ def test_scheme_ssm_decides_as_the_reference(event: Event) -> None:
 
 @every_event
 def test_scheme_stable_is_right(event: Event) -> None:
-    """The same machine is accepted, a clone refused, and what cannot be told is said to be so."""
+    """The same machine is accepted, a clone rejected, and an undecidable event has the outcome cannot-tell."""
     verdict = by_stable(event)
     assert str(verdict.outcome) == event.outcome, verdict.why
     right = {Truth.SAME: "same", Truth.OTHER: "different", Truth.UNDECIDABLE: "cannot-tell"}
@@ -92,7 +92,7 @@ def test_scheme_stable_is_right(event: Event) -> None:
 
 
 @every_event
-def test_an_event_changes_what_the_table_says(event: Event) -> None:
+def test_an_event_changes_the_attributes_of_the_table(event: Event) -> None:
     changed = {row.name for row in by_ssm(event).rows if not row.same}
     assert set(event.ssm) <= changed <= set(event.ssm) | set(event.ssm_may)
     rows = by_stable(event).rows
@@ -102,14 +102,14 @@ def test_an_event_changes_what_the_table_says(event: Event) -> None:
 
 
 @every_event
-def test_the_table_names_only_attributes_that_there_are(event: Event) -> None:
+def test_the_table_names_only_existing_attributes(event: Event) -> None:
     assert {*event.ssm, *event.ssm_may} <= set(SHORT_NAMES.values())
     assert {*event.stable, *event.stable_may} <= {strength.name for strength in STRENGTHS}
     assert event.signs
 
 
 @every_event
-def test_the_page_about_events_says_the_same(event: Event) -> None:
+def test_the_page_of_events_agrees_with_the_data(event: Event) -> None:
     page = DOCS / "events.md"
     [row] = [line for line in page.read_text().splitlines() if line.startswith(f"| `{event.name}` |")]
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
@@ -123,7 +123,7 @@ def test_the_page_about_events_says_the_same(event: Event) -> None:
     assert cells[5] == event.outcome
 
 
-def test_the_readme_counts_the_events_and_those_that_are_decided_right() -> None:
+def test_the_readme_counts_the_events_and_the_right_verdicts() -> None:
     decided = [event for event in EVENTS if event.truth != Truth.UNDECIDABLE]
     right = [event for event in decided if REFERENCE[event.name][0] == (event.truth == Truth.SAME)]
     page = " ".join((ROOT / "README.md").read_text().split())

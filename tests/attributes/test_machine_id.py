@@ -1,4 +1,4 @@
-"""A machine ID that is none: warned of by every command that looks at it."""
+"""Invalid machine IDs: every command that reads one warns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NONE = {
 
 
 @pytest.mark.parametrize(("text", "why"), NONE.items())
-def test_a_text_that_is_no_machine_id_says_why(text: str, why: str) -> None:
+def test_an_invalid_machine_id_has_a_reason(text: str, why: str) -> None:
     assert why in problem(text)
 
 
@@ -49,19 +49,19 @@ def test_the_value_stays_as_the_agent_stores_it(text: str) -> None:
     assert found.id_problem in found.id_warning
 
 
-def test_no_machine_id_at_all_is_warned_of_but_on_macos() -> None:
+def test_a_missing_machine_id_causes_a_warning_except_on_macos() -> None:
     snapshot = unix_snapshot(machine_id=None)
     assert "neither" in collect(RecordedMachine(snapshot)).id_warning
     snapshot["platform"] = "macos"
     assert collect(RecordedMachine(snapshot)).id_warning == ""
     snapshot = with_id(GOOD)
     snapshot["files"]["/etc/machine-id"] = {"error": "EIO", "message": "broken"}
-    # What could not be read is told as that.
+    # An unreadable ID has its own status.
     assert collect(RecordedMachine(snapshot)).id_warning == ""
 
 
 @pytest.mark.parametrize("text", [t for t in NONE if t and is_shared(t)])
-def test_an_id_that_everybody_has_is_no_evidence_in_either_scheme(text: str) -> None:
+def test_a_shared_id_is_no_evidence_in_either_scheme(text: str) -> None:
     now = collect(RecordedMachine(with_id(text)))
     assert match(now.hardware_hash, now.hardware_hash, 40, silent=now.silent).effective == 8
     stable = collect(RecordedMachine(with_id(text)), scheme=STABLE)
@@ -78,12 +78,12 @@ def machine(request: pytest.FixtureRequest, tmp_path: Any) -> AgentMachine:
     return made
 
 
-def test_every_command_that_looks_at_it_warns(machine: AgentMachine) -> None:
+def test_every_command_that_reads_the_id_warns(machine: AgentMachine) -> None:
     why = collect(machine.machine).id_problem
     assert why
-    guard = machine.diagnosis()["guard"]
-    assert str(guard.outcome) == "warn"
-    assert why in guard.text
+    finding = machine.diagnosis()["guard"]
+    assert str(finding.outcome) == "warn"
+    assert why in finding.text
     for words in (("check",), ("explain",), ("show",)):
         assert why in " ".join(machine(*words).stdout.split()), words
     answer = json.loads(machine("--output", "json", "check").stdout)
@@ -95,7 +95,7 @@ def test_every_command_that_looks_at_it_warns(machine: AgentMachine) -> None:
     assert machine("monitor", "nagios", "-w", "any-drift").returncode == 0
 
 
-def test_a_good_id_is_warned_of_by_nobody(tmp_path: Any) -> None:
+def test_a_valid_id_causes_no_warning(tmp_path: Any) -> None:
     made = AgentMachine(tmp_path)
     assert "identifies no machine" not in made("check").stdout + made("explain").stdout + made("show").stdout
     assert made("monitor", "nagios").returncode == 0

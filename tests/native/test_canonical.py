@@ -1,4 +1,4 @@
-"""The form in which texts, serial numbers and UUIDs of firmware are compared, and the digests over them."""
+"""The canonical form of strings, serial numbers and UUIDs of firmware, and its digests."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_a_serial_number_is_kept(text: str) -> None:
     assert clean_serial(text) == text.lower()
 
 
-def test_a_text_is_compared_without_case_blanks_and_what_is_not_printed() -> None:
+def test_a_string_is_compared_without_case_blanks_and_controls() -> None:
     assert clean("  Dell   Inc. ") == clean("DELL INC.") == "dell inc."
     assert clean("Fabrik\xe4\x00") == "fabrik.."
 
 
 def test_both_byte_orders_of_a_uuid_are_one() -> None:
-    """dmidecode before 2.10, and VMware before hardware version 13, turned the first three fields."""
+    """dmidecode before 2.10, and VMware before hardware version 13, reversed the bytes of the first three fields."""
     uuid = canonical_uuid("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")
     assert canonical_uuid("3C2D1E0F-5A4B-7869-8796-A5B4C3D2E1F0") == uuid
     assert canonical_uuid("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f1") != uuid
@@ -56,12 +56,12 @@ def test_a_uuid_that_many_machines_share_is_absent(text: str | None) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        # A text and zeros, in both byte orders; a text that is a placeholder or a model.
+        # A text padded with zeros, in both byte orders; a placeholder; the name of a model.
         "33695052-0000-0000-0000-000000000000", "52506933-0000-0000-0000-000000000000",
         "52617370-6265-7272-7950-693300000000", "54686973-4973-4e6f-5555-494400000000",
         "546f2062-6520-6669-6c6c-656420627920", "30313233-3435-3637-3839-303132333435",
         "44656661-756c-7420-7374-72696e670000",
-        # One value in most places.
+        # One value in most bytes.
         "00000000-0000-0000-0000-000000000001", "ffffffff-ffff-ffff-ffff-ffff02030405",
         "00000000-0000-0000-0000-00000a0b0c0d",
         # A period.
@@ -76,7 +76,7 @@ def test_a_uuid_that_many_machines_share_is_absent(text: str | None) -> None:
         "12345678-9012-3456-7890-123456789012",
     ],
 )  # fmt: skip
-def test_a_uuid_that_is_written_by_rule_is_absent(text: str) -> None:
+def test_a_uuid_with_a_pattern_is_absent(text: str) -> None:
     assert canonical_uuid(text) == ""
     assert canonical_uuid(text.upper()) == ""
 
@@ -87,7 +87,7 @@ def test_a_uuid_that_is_written_by_rule_is_absent(text: str) -> None:
         # EC2, VMware, Hyper-V, Google, Xen, QEMU.
         "ec2e1916-9099-7caf-fd21-012345abcdef", "564d9f2a-1c3b-7e4d-a5f6-0b1c2d3e4f50",
         "c3a1b2d4-5e6f-4a1b-8c2d-3e4f5a6b7c8d", "0a1b2c3d-9f8e-4d7c-b6a5-948372615f4e",
-        # A MAC address behind zeros; Apple; Supermicro.
+        # A MAC address after zeros; Apple; Supermicro.
         "00000000-0000-0000-0000-0cc47a133878", "00000000-0000-1000-8000-001b63a1b2c3",
         "49434d53-0200-9033-2500-339025003f4a",
         # Dell and HP: a service tag and a serial number as text.
@@ -100,12 +100,12 @@ def test_a_uuid_of_one_machine_is_kept(text: str) -> None:
 
 
 @given(st.uuids(version=4), st.sampled_from(["", "ec2", "564d", "44454c4c", "49434d53-0200-9033-2500"]))
-def test_no_random_uuid_is_a_placeholder_whoever_marks_it(uuid: UUID, mark: str) -> None:
+def test_no_random_uuid_is_a_placeholder(uuid: UUID, mark: str) -> None:
     assert len(canonical_uuid(mark + str(uuid)[len(mark) :])) == 32
 
 
 @needs_corpus
-def test_of_real_machines_only_placeholders_count_as_absent() -> None:
+def test_only_placeholders_of_real_machines_count_as_absent() -> None:
     found: set[str] = set()
     for path in CORPUS.rglob("*"):
         if path.is_file() and path.suffix in (".txt", ".out", ""):
@@ -123,7 +123,7 @@ def test_of_real_machines_only_placeholders_count_as_absent() -> None:
     }  # fmt: skip
 
 
-def test_values_are_bound_to_their_attribute_and_tell_no_text() -> None:
+def test_values_are_bound_to_their_attribute_and_hide_the_text() -> None:
     assert value_of("a", "x") != value_of("b", "x")
     assert value_of("a", "x", "") != value_of("a", "", "x")
     assert value_of("a", "", "") == ""
@@ -141,7 +141,7 @@ def test_a_value_is_the_documented_digest(name: str, parts: list[str]) -> None:
 
 
 @given(st.text(max_size=400))
-def test_a_text_is_cleaned_once_and_for_all(text: str) -> None:
+def test_cleaning_a_clean_string_changes_nothing(text: str) -> None:
     cleaned = clean(text)
     assert clean(cleaned) == cleaned
     assert cleaned.isascii()

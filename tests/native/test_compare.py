@@ -21,20 +21,20 @@ def changed(names: tuple[str, ...]) -> dict[str, str]:
     return {key: value + "!" if key in names else value for key, value in BASE.items()}
 
 
-def test_the_native_core_is_really_compiled() -> None:
-    """No Python twin of the rules is shipped, so none can be what is tested."""
+def test_the_native_core_is_compiled() -> None:
+    """The package has no implementation of the rules in Python, so the tests run the native one."""
     assert not _core.__file__.endswith(".py")
 
 
-def test_every_set_of_changes_at_every_threshold_is_judged_as_the_textbook_does() -> None:
-    """2^9 change sets x 103 thresholds, saved and current with one set of keys and with two, against the slow rule."""
+def test_every_set_of_changes_agrees_with_the_textbook() -> None:
+    """2^9 sets of changes x 103 thresholds against the slow rule, with equal and with different sets of keys."""
     cases = 0
     saved = HardwareHash(BASE)
     for size in range(len(SSM_KEYS) + 1):
         for names in itertools.combinations(SSM_KEYS, size):
             attributes = changed(names)
             current = HardwareHash(attributes)
-            # Another key of the saved hash changes no answer, and takes the path of hashes with unequal keys.
+            # An additional key of the saved hash changes no answer; it tests the code for different sets of keys.
             wider = HardwareHash({**BASE, "only saved": "x"})
             for threshold in THRESHOLDS:
                 _, reason, matched, total = slow_decide(BASE, attributes, threshold)
@@ -57,11 +57,11 @@ def _says(saved: HardwareHash, current: HardwareHash, threshold: int, sid_key: s
 
 
 @pytest.mark.parametrize(("matched", "total", "threshold"), [(53, 100, 53), (59, 100, 59), (118, 200, 59)])
-def test_single_precision_refuses_what_exact_arithmetic_would_accept(matched: int, total: int, threshold: int) -> None:
+def test_single_precision_rejects_where_exact_would_accept(matched: int, total: int, threshold: int) -> None:
     assert not _core.passes(matched, total, threshold)
 
 
-def test_single_precision_accepts_what_double_precision_would_refuse() -> None:
+def test_single_precision_accepts_where_double_would_reject() -> None:
     assert 29 / 50 * 100 < 58
     assert _core.passes(29, 50, 58)
 
@@ -73,20 +73,20 @@ def test_percentages_equal_the_textbook_for_all_counts_up_to_300() -> None:
 
 
 @pytest.mark.parametrize("sid_key", ["machine-id", "uuid"])
-def test_either_sid_key_decides_and_the_other_is_an_ordinary_attribute(sid_key: str) -> None:
+def test_the_sid_key_decides_and_the_other_key_is_an_attribute(sid_key: str) -> None:
     other = {"machine-id": "uuid", "uuid": "machine-id"}[sid_key]
     saved = HardwareHash({sid_key: "a", other: "b", "ipaddress-info": "1"})
     assert _says(saved, HardwareHash({sid_key: "a", other: "x", "ipaddress-info": "1"}), 100, sid_key) == "SAME_IP"
     assert _says(saved, HardwareHash({sid_key: "x", other: "b", "ipaddress-info": "1"}), 1, sid_key) == "SID_DIFFERS"
 
 
-def test_another_sid_key_is_an_error_and_never_two_missing_equals() -> None:
+def test_an_unknown_sid_key_is_an_error() -> None:
     with pytest.raises(ValueError, match="machine-id"):
         decide(HardwareHash({"a": "1"}), HardwareHash({"a": "1"}), 1, "machineid")
 
 
-def test_values_longer_than_a_packed_slot_are_compared_to_their_end() -> None:
-    """47 bytes fit a slot; what lies beyond, and a shared beginning, must still tell values apart."""
+def test_values_longer_than_a_slot_are_compared_to_their_end() -> None:
+    """47 bytes fit into a slot; values that differ only after them, or begin alike, still differ."""
     for length in (38, 39, 40, 46, 47, 48, 49, 500):
         one = {"machine-id": "m", "ipaddress-info": "1", "k": "v" * length + "a"}
         two = {"machine-id": "m", "ipaddress-info": "2", "k": "v" * length + "b"}
@@ -101,7 +101,7 @@ def test_a_value_padded_with_zero_bytes_is_another_value() -> None:
     assert decide(HardwareHash(one), HardwareHash(two), 40)[1] == 1
 
 
-def test_hashes_with_different_keys_count_the_keys_of_the_current_one() -> None:
+def test_the_total_counts_the_keys_of_the_current_hash() -> None:
     saved = HardwareHash({"machine-id": "m", "ipaddress-info": "1", "a": "1", "only saved": "x"})
     current = HardwareHash({"machine-id": "m", "ipaddress-info": "2", "a": "1", "only current": "x"})
     assert decide(saved, current, 50) == (4, 2, 4)
@@ -111,7 +111,7 @@ def test_a_missing_sid_or_ip_reads_as_empty() -> None:
     assert decide(HardwareHash({"a": "1"}), HardwareHash({"machine-id": "", "a": "2"}), 100)[0] == 3
 
 
-def test_a_hardware_hash_is_an_immutable_mapping_in_bytewise_order() -> None:
+def test_a_hardware_hash_is_immutable_and_in_bytewise_order() -> None:
     attributes = {"b": "2", "a": "1", "é": "3", "Z": "4"}
     packed = HardwareHash(attributes)
     assert list(packed) == sorted(attributes, key=str.encode)
@@ -125,7 +125,7 @@ def test_a_hardware_hash_is_an_immutable_mapping_in_bytewise_order() -> None:
         packed.a = 1  # type: ignore[attr-defined]
 
 
-def test_equal_hashes_are_equal_hash_alike_and_pickle() -> None:
+def test_equal_hashes_compare_hash_and_pickle_as_equal() -> None:
     one, two = HardwareHash({"a": "1", "b": "2"}), HardwareHash({"b": "2", "a": "1"})
     assert one == two
     assert hash(one) == hash(two)
@@ -134,29 +134,29 @@ def test_equal_hashes_are_equal_hash_alike_and_pickle() -> None:
     assert one != {"a": "1", "b": "2"}
 
 
-def test_the_repr_of_a_hardware_hash_holds_no_value() -> None:
+def test_the_repr_of_a_hardware_hash_has_no_values() -> None:
     assert "secret" not in repr(HardwareHash({"machine-id": "secret"}))
 
 
 @pytest.mark.parametrize("bad", [{"a": 1}, {1: "a"}, {"a": None}, {"a": b"x"}])
-def test_other_types_than_str_are_refused(bad: dict[object, object]) -> None:
+def test_other_types_than_str_are_rejected(bad: dict[object, object]) -> None:
     with pytest.raises(TypeError, match="str"):
         HardwareHash(bad)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bad", [{"a": "\ud800"}, {"\udfff": "a"}])
-def test_lone_surrogates_are_refused(bad: dict[str, str]) -> None:
+def test_lone_surrogates_are_rejected(bad: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="UTF-8"):
         HardwareHash(bad)
 
 
-def test_thresholds_beyond_64_bits_are_refused() -> None:
+def test_thresholds_beyond_64_bits_are_rejected() -> None:
     with pytest.raises(OverflowError):
         decide(HardwareHash({"a": "1"}), HardwareHash({"a": "1"}), 2**63)
 
 
 @pytest.mark.parametrize("foreign", [None, {"a": "1"}, "a"])
-def test_what_is_no_hardware_hash_is_refused(foreign: object) -> None:
+def test_other_values_than_a_hardware_hash_are_rejected(foreign: object) -> None:
     packed = HardwareHash({"a": "1"})
     for pair in ((packed, foreign), (foreign, packed)):
         with pytest.raises(TypeError, match=r"HardwareHash|None"):
@@ -164,7 +164,7 @@ def test_what_is_no_hardware_hash_is_refused(foreign: object) -> None:
 
 
 def test_more_key_sets_than_are_kept_stay_correct() -> None:
-    """The table of key sets is bounded; hashes made before and after it is emptied still compare."""
+    """The table of key sets is limited; hashes from before and after it is cleared still compare."""
     first = HardwareHash({"machine-id": "m", "ipaddress-info": "1", "k": "v"})
     for number in range(600):
         HardwareHash({f"key {number}": ""})
@@ -173,7 +173,7 @@ def test_more_key_sets_than_are_kept_stay_correct() -> None:
 
 
 def test_eight_threads_over_the_same_hashes_get_one_answer() -> None:
-    """Hashes are made, dropped and compared at once, over more sets of keys than are kept."""
+    """Threads make, drop and compare hashes at the same time, with more sets of keys than the table has."""
     saved = [HardwareHash({**BASE, "disk-info": str(n % 7)}) for n in range(2000)]
     current = [HardwareHash({**BASE, "ipaddress-info": "x", "disk-info": str(n % 5)}) for n in range(2000)]
 

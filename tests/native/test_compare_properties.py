@@ -9,11 +9,11 @@ import textbook
 from fingerprint import match
 from fingerprint._core import HardwareHash, decide
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4) | st.sampled_from(
+STRINGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4) | st.sampled_from(
     ["", "a", "x" * 46, "x" * 47, "x" * 48, "x" * 47 + "y"]
 )
-NAMES = st.sampled_from(["machine-id", "uuid", "ipaddress-info", "a", "b", "c", "é", "z" * 60]) | TEXTS
-HASHES = st.dictionaries(NAMES, TEXTS, max_size=12)
+NAMES = st.sampled_from(["machine-id", "uuid", "ipaddress-info", "a", "b", "c", "é", "z" * 60]) | STRINGS
+HASHES = st.dictionaries(NAMES, STRINGS, max_size=12)
 THRESHOLD = st.integers(-3, 103) | st.integers(-(2**63), 2**63 - 1)
 SID_KEYS = st.sampled_from(["machine-id", "uuid"])
 
@@ -32,7 +32,7 @@ def test_the_engine_gives_the_answer_of_the_textbook(
 
 
 @given(HASHES, HASHES, st.integers(1, 100), SID_KEYS)
-def test_the_highest_passing_threshold_passes_and_the_next_one_does_not(
+def test_the_highest_passing_threshold_is_the_last_that_passes(
     saved: dict[str, str], current: dict[str, str], threshold: int, sid_key: str
 ) -> None:
     highest = match(saved, current, threshold, sid_key=sid_key).highest_passing_threshold
@@ -41,7 +41,7 @@ def test_the_highest_passing_threshold_passes_and_the_next_one_does_not(
 
 
 @given(HASHES, HASHES, st.integers(-1, 101), SID_KEYS, st.sets(NAMES))
-def test_a_mismatch_is_conclusive_only_if_no_value_of_the_unreadable_could_turn_it(
+def test_a_mismatch_is_conclusive_if_no_unread_value_changes_it(
     saved: dict[str, str], current: dict[str, str], threshold: int, sid_key: str, unreadable: set[str]
 ) -> None:
     verdict = match(saved, current, threshold, sid_key=sid_key, unreadable=unreadable)

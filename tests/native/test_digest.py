@@ -38,7 +38,7 @@ def test_canonical_bytes_are_those_of_the_vault() -> None:
     assert canonical_bytes(HASH) == '{"a":"1","b":"\\u003c\\u0026\\u003e\\u2028é","machine-id":"ab\\n"}'.encode()
 
 
-def test_a_minted_fingerprint_is_a_keyed_digest_in_the_shape_of_a_uuid() -> None:
+def test_a_minted_fingerprint_is_a_keyed_digest_as_a_uuid() -> None:
     key = bytes(range(32))
     code = bytearray(hmac.digest(key, canonical_bytes(HASH), "sha256")[:16])
     code[6] = code[6] & 0x0F | 0x80
@@ -49,25 +49,25 @@ def test_a_minted_fingerprint_is_a_keyed_digest_in_the_shape_of_a_uuid() -> None
     assert uuid.UUID(minted).variant == uuid.RFC_4122
 
 
-def test_no_two_fingerprints_are_alike() -> None:
+def test_all_fingerprints_differ() -> None:
     minted = {mint_fingerprint(HASH) for _ in range(1000)}
     assert len(minted) == 1000
     assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", m) for m in minted)
 
 
-def test_other_attributes_give_another_fingerprint_under_the_same_key() -> None:
+def test_other_attributes_and_the_same_key_give_another_one() -> None:
     key = bytes(32)
     assert mint_fingerprint(HASH, key) != mint_fingerprint(HardwareHash({"a": "2"}), key)
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])
-def test_a_key_of_another_length_is_refused(length: int) -> None:
+def test_a_key_of_another_length_is_rejected(length: int) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         mint_fingerprint(HASH, bytes(length))
 
 
-def test_md5_works_where_openssl_refuses_it() -> None:
-    """A FIPS host: hashlib's MD5 raises unless it is told that no security hangs on it."""
+def test_md5_works_where_openssl_rejects_it() -> None:
+    """A FIPS host: hashlib's MD5 raises without `usedforsecurity=False`."""
     probe = """
 import hashlib, sys
 def refuse(*data, usedforsecurity=True):

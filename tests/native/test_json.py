@@ -1,4 +1,4 @@
-"""JSON text: read strictly by RFC 8259, written as Go's encoding/json writes it."""
+"""JSON: read strictly by RFC 8259, written as Go's encoding/json writes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ print(*sys.modules)
 
 @pytest.mark.skipif(".abi3." in _core.__file__, reason="in the Limited API Cython's own runtime imports inspect")
 def test_importing_it_loads_nothing_heavy() -> None:
-    """A command that only reads the vault must not pay for the standard library's json."""
+    """A command that only reads the vault must not import the standard library's json."""
     command = [sys.executable, "-I", "-S", "-c", IMPORT_ALONE, "fingerprint._core", _core.__file__]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert not {"re", "enum", "json", "typing", "collections", "functools"} & set(loaded)
@@ -52,13 +52,13 @@ VALUES: list[tuple[bytes, Any]] = [
 
 
 @pytest.mark.parametrize(("text", "value"), VALUES)
-def test_a_text_reads_as_its_value(text: bytes, value: object) -> None:
+def test_json_is_read_as_its_value(text: bytes, value: object) -> None:
     found = loads(text)
     assert found == value
     assert type(found) is type(value)
 
 
-def test_a_number_is_an_integer_unless_it_has_a_fraction_or_an_exponent() -> None:
+def test_a_number_is_an_int_without_fraction_and_exponent() -> None:
     assert [type(loads(text)) for text in (b"40", b"40.0", b"4e1")] == [int, float, float]
 
 
@@ -120,7 +120,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "problem", "offset"), BAD)
-def test_a_bad_text_is_refused_with_the_problem_and_its_place(text: bytes, problem: str, offset: int) -> None:
+def test_invalid_json_is_rejected_with_problem_and_offset(text: bytes, problem: str, offset: int) -> None:
     with pytest.raises(JsonError) as caught:
         loads(text)
     assert (caught.value.problem, caught.value.offset) == (problem, offset)
@@ -129,7 +129,7 @@ def test_a_bad_text_is_refused_with_the_problem_and_its_place(text: bytes, probl
 
 @pytest.mark.parametrize("length", range(40))
 def test_a_string_of_every_length_is_read_to_its_end(length: int) -> None:
-    """The scanner works in blocks; the end of a string and of the text may stand anywhere in one."""
+    """The scanner reads blocks; a string and the text may end anywhere in a block."""
     for position in range(length + 1):
         for inserted, expected in ((b"\\n", "\n"), (b"\xc3\xa9", "é"), (b"", "")):
             text = b"x" * position + inserted + b"x" * (length - position)
@@ -150,7 +150,7 @@ def test_64_containers_may_be_open_at_a_time() -> None:
         members(b'{"a":' + b"[" * 64 + b"]" * 64 + b"}")
 
 
-def test_the_error_is_a_value_error_that_can_be_copied_and_pickled() -> None:
+def test_the_error_is_a_value_error_that_copies_and_pickles() -> None:
     error = JsonError("value expected", 7)
     assert isinstance(error, ValueError)
     for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
@@ -158,7 +158,7 @@ def test_the_error_is_a_value_error_that_can_be_copied_and_pickled() -> None:
         assert (again.problem, again.offset, str(again)) == ("value expected", 7, "value expected at byte 7")
 
 
-def test_members_come_in_order_with_the_raw_bytes_of_their_values() -> None:
+def test_members_are_in_order_with_the_bytes_of_their_values() -> None:
     text = b' { "b" : [1, 2] ,"a":"\\u0061" , "b":{"x" :1.50}, "\\u00e9\\n":null\n} '
     assert members(text) == [("b", b"[1, 2]"), ("a", b'"\\u0061"'), ("b", b'{"x" :1.50}'), ("é\n", b"null")]
     assert members(b"{ }") == []
@@ -169,7 +169,7 @@ def test_members_of_null_are_none() -> None:
 
 
 @pytest.mark.parametrize("text", [b"[]", b"1", b'"a"', b"true", b"nul"])
-def test_members_of_anything_else_are_refused(text: bytes) -> None:
+def test_members_of_other_values_are_rejected(text: bytes) -> None:
     with pytest.raises(JsonError) as caught:
         members(text)
     assert caught.value.problem == "not a JSON object"
@@ -178,7 +178,7 @@ def test_members_of_anything_else_are_refused(text: bytes) -> None:
 @pytest.mark.parametrize(
     "text", [b"", b"{} {}", b"null x", b'{"a":1,}', b'{"a":01}', b'{"a":["\\ud800"]}', b'{"a":}', b"{"]
 )
-def test_members_checks_the_whole_text(text: bytes) -> None:
+def test_members_checks_the_complete_text(text: bytes) -> None:
     with pytest.raises(JsonError):
         members(text)
 
@@ -197,7 +197,7 @@ def test_text_is_escaped_as_the_reference_does() -> None:
     assert dumps("<&>\u2028", html_safe=False) == b'"<&>\\u2028"'
 
 
-def test_a_recorded_record_of_the_reference_is_written_byte_for_byte() -> None:
+def test_a_record_of_the_reference_is_written_byte_for_byte() -> None:
     record = {
         "fingerprint": "979b554b-0d67-42c6-9730-48443b3016dd",
         "hardwareHash": {"a": "1", "b": '<&>\u2028é"\\\x7f\t\x01', "machine-id": "ab\n"},
@@ -221,7 +221,7 @@ def test_bytes_are_written_as_the_json_text_that_they_are() -> None:
     assert dumps({"known": 1, "extra": b'{ "x":1.50 }'}) == b'{"known":1,"extra":{ "x":1.50 }}'
 
 
-def test_subclasses_are_written_as_what_they_derive_from() -> None:
+def test_subclasses_are_written_as_their_base_types() -> None:
     class Text(str):
         __slots__ = ()
 
@@ -237,17 +237,17 @@ def test_subclasses_are_written_as_what_they_derive_from() -> None:
 
 @pytest.mark.parametrize("value", [[1, {"a": [], "b": {}, "c": [None, "é"]}], {}, [], {"a": {"b": {"c": 1}}}, "x"])
 @pytest.mark.parametrize("indent", [1, 2, 4])
-def test_an_indent_writes_what_the_standard_library_writes(value: object, indent: int) -> None:
+def test_an_indent_writes_the_output_of_the_standard_library(value: object, indent: int) -> None:
     assert dumps(value, indent=indent).decode() == json.dumps(value, indent=indent, ensure_ascii=False)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), "\ud800", {"\udfff": 1}, ["a\udc00b"]])
-def test_what_json_cannot_say_is_a_value_error(value: object) -> None:
+def test_values_without_json_are_value_errors(value: object) -> None:
     with pytest.raises(ValueError, match="JSON"):
         dumps(value)
 
 
-def test_a_lone_surrogate_is_refused_without_repeating_the_text() -> None:
+def test_a_lone_surrogate_is_rejected_without_repeating_it() -> None:
     with pytest.raises(ValueError, match="surrogate") as caught:
         dumps("secret\ud800")
     assert not isinstance(caught.value, UnicodeError)
@@ -273,6 +273,6 @@ def test_a_cycle_or_a_deep_value_is_a_value_error() -> None:
             dumps(value)
 
 
-def test_a_negative_indent_is_refused() -> None:
+def test_a_negative_indent_is_rejected() -> None:
     with pytest.raises(ValueError, match="negative"):
         dumps([], indent=-1)

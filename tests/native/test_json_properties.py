@@ -1,4 +1,4 @@
-"""Property tests of the JSON text against the standard library, made as strict as RFC 8259 and UTF-8 are."""
+"""Property tests of the JSON reader and writer against the standard library, made strict by RFC 8259 and UTF-8."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from fingerprint._core import JsonError, dumps, loads, members
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+STRINGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | STRINGS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(STRINGS, inner, max_size=4),
     max_leaves=12,
 )
 FRAGMENTS = st.sampled_from(
@@ -38,7 +38,7 @@ SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 
 
 def strict(data: bytes) -> Any:
-    """Return what the standard library reads, or raise ValueError where it is too kind.
+    """Return what the standard library reads, or raise ValueError where it accepts invalid JSON.
 
     Objects come as tuples of pairs behind a mark, so that duplicates show.
     """
@@ -108,15 +108,13 @@ def test_every_value_of_the_standard_library_is_read(value: object, indent: int 
 @given(st.lists(FRAGMENTS, max_size=30))
 @example(['{"a":', "1", ",", '"a":', "2", "}"])
 @settings(max_examples=500)
-def test_any_text_is_read_or_refused_as_the_strict_standard_library_does(fragments: list[str]) -> None:
+def test_any_text_is_read_as_by_the_strict_stdlib(fragments: list[str]) -> None:
     assert_read_alike("".join(fragments).encode())
 
 
 @given(VALUES, st.data())
 @settings(max_examples=500)
-def test_a_damaged_text_is_read_or_refused_as_the_strict_standard_library_does(
-    value: object, data: st.DataObject
-) -> None:
+def test_damaged_json_is_read_as_by_the_strict_stdlib(value: object, data: st.DataObject) -> None:
     text = bytearray(dumps(value) if data.draw(st.booleans()) else json.dumps(value).encode())
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(text)))
@@ -127,12 +125,12 @@ def test_a_damaged_text_is_read_or_refused_as_the_strict_standard_library_does(
 
 @given(st.binary(max_size=40))
 @settings(max_examples=500)
-def test_a_string_of_any_bytes_is_read_or_refused_as_the_strict_standard_library_does(content: bytes) -> None:
+def test_strings_of_any_bytes_are_read_as_by_the_strict_stdlib(content: bytes) -> None:
     assert_read_alike(b'"' + content + b'"')
 
 
 @given(VALUES, st.booleans(), st.integers(0, 3))
-def test_what_is_written_reads_back_as_the_same_value(value: object, html_safe: bool, indent: int) -> None:
+def test_written_json_reads_back_as_the_same_value(value: object, html_safe: bool, indent: int) -> None:
     text = dumps(value, html_safe=html_safe, indent=indent)
     assert repr(loads(text)) == repr(value)
     assert repr(json.loads(text)) == repr(value)

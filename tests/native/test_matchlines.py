@@ -1,4 +1,4 @@
-"""The match rule over JSON Lines: one answer a line, whatever stands in it."""
+"""The match rule over JSON Lines: one answer for each line, valid or not."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def reason(saved: object, current: object, threshold: int = 40, **members: Any) 
     return str(found["reason"])
 
 
-def test_the_matcher_is_really_compiled() -> None:
+def test_the_matcher_is_compiled() -> None:
     assert not _matchlines.__file__.endswith(".py")
 
 
@@ -83,7 +83,7 @@ def test_the_sid_key_chooses_the_hardware_id() -> None:
     assert reason({"uuid": "u"}, {"uuid": "v"}, sidKey="uuid") == "SID_DIFFERS"
 
 
-def test_matched_and_total_are_counted_whatever_rule_decides() -> None:
+def test_matched_and_total_are_counted_for_every_rule() -> None:
     hashes = {"saved": {"a": "1", "b": "2", "z": ""}, "current": {"a": "1", "b": "3", "c": "4"}}
     for threshold in (-1, 40):
         found = answer(line(**hashes, threshold=threshold))
@@ -93,7 +93,7 @@ def test_matched_and_total_are_counted_whatever_rule_decides() -> None:
     assert (found["matched"], found["total"], found["percent"]) == (0, 0, 0)
 
 
-def test_single_precision_refuses_what_exact_arithmetic_would_accept() -> None:
+def test_single_precision_rejects_where_exact_would_accept() -> None:
     saved = {"ipaddress-info": "i"} | {str(i): "x" for i in range(53)}
     current = {"ipaddress-info": "j"} | {str(i): "x" for i in range(99)}
     assert reason(saved, current, 53) == "NOT_SIMILAR"
@@ -104,8 +104,8 @@ def test_single_precision_refuses_what_exact_arithmetic_would_accept() -> None:
 
 def shortest(number: float) -> str:
     """Return the decimal with the fewest digits that reads back to the same single."""
-    for places in range(30):
-        text = f"{number:.{places}f}"
+    for decimals in range(30):
+        text = f"{number:.{decimals}f}"
         if single(float(text)) == number:
             return text
     raise AssertionError(number)
@@ -141,7 +141,7 @@ def test_the_last_of_duplicate_members_wins() -> None:
     assert (found["reason"], found["matched"], found["total"]) == ("SAME_IP", 1, 2)
 
 
-def test_strings_are_equal_by_what_they_say_and_not_by_their_escapes() -> None:
+def test_strings_compare_by_text_and_not_by_escapes() -> None:
     saved = rb'{"\u006dachine-id":"A\n\u00e9\ud83d\ude00","ipaddress-info":"\/"}'
     current = rb'{"machine-id":"\u0041\u000a' + "é\U0001f600".encode() + rb'","ipaddress\u002dinfo":"/"}'
     found = answer(b'{"saved":' + saved + b',"current":' + current + b',"threshold":40}')
@@ -209,7 +209,7 @@ def test_any_number_of_keys_in_any_order_is_matched(count: int) -> None:
         (b'\xef\xbb\xbf{"saved":{}}', "not an object at byte 0"),
     ],
 )
-def test_a_bad_line_is_answered_with_the_problem_and_its_place(text: bytes, error: str) -> None:
+def test_an_invalid_line_is_answered_with_problem_and_offset(text: bytes, error: str) -> None:
     matcher = Matcher()
     found = matcher.feed(b"\n" + line() + b"\n" + text + b"\n" + line() + b"\n").splitlines()
     assert found[1] == b'{"match":null,"reason":"INVALID_INPUT","error":"line 3: %s"}' % error.encode()
@@ -255,13 +255,17 @@ def test_a_last_line_without_newline_is_answered_at_the_end() -> None:
 
 def test_chunks_may_end_anywhere() -> None:
     text = b"\n".join([line(), b"bad", b"", line(threshold=-1), line(saved={"a": "é\n"}), b"{", line()])
-    whole = Matcher()
-    expected = whole.feed(text) + whole.finish()
+    at_once = Matcher()
+    expected = at_once.feed(text) + at_once.finish()
     for size in range(1, len(text) + 1):
         matcher = Matcher()
         found = b"".join(matcher.feed(text[at : at + size]) for at in range(0, len(text), size)) + matcher.finish()
         assert found == expected
-        assert (matcher.lines, matcher.errors, matcher.first_error) == (whole.lines, whole.errors, whole.first_error)
+        assert (matcher.lines, matcher.errors, matcher.first_error) == (
+            at_once.lines,
+            at_once.errors,
+            at_once.first_error,
+        )
 
 
 def test_any_bytes_like_object_is_a_chunk() -> None:
@@ -306,7 +310,7 @@ def test_the_counts_cannot_be_set_nor_the_state_copied() -> None:
         type("Derived", (Matcher,), {})
 
 
-def test_other_threads_run_while_lines_are_judged_and_may_not_use_the_same_matcher() -> None:
+def test_other_threads_run_but_cannot_use_the_same_matcher() -> None:
     matcher = Matcher()
     text = (line() + b"\n") * 300_000
     refused = threading.Event()

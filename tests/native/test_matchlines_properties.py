@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from fingerprint._matchlines import Matcher
 from textbook import decide, percent, single
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
-NAMES = st.sampled_from(["machine-id", "uuid", "ipaddress-info", "a", "b", "ab", "aaaaaaaa", "aaaaaaaab", "é"]) | TEXTS
-VALUES = st.sampled_from(["", "1", "2", "ab\n"]) | st.none() | TEXTS
+STRINGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
+NAMES = (
+    st.sampled_from(["machine-id", "uuid", "ipaddress-info", "a", "b", "ab", "aaaaaaaa", "aaaaaaaab", "é"]) | STRINGS
+)
+VALUES = st.sampled_from(["", "1", "2", "ab\n"]) | st.none() | STRINGS
 HASHES = st.lists(st.tuples(NAMES, VALUES), max_size=20)
 THRESHOLDS = st.integers(-3, 103) | st.integers(-(2**63), 2**63 - 1)
 FRAGMENTS = st.sampled_from(
@@ -32,7 +34,7 @@ FRAGMENTS = st.sampled_from(
 
 
 class Invalid(Exception):
-    """The line is to be answered with INVALID_INPUT."""
+    """The expected answer to the line is INVALID_INPUT."""
 
 
 def strict(text: bytes) -> Any:
@@ -61,7 +63,7 @@ def check(value: Any, depth: int) -> None:
             check(item, depth + 1)
 
 
-def demand(condition: bool) -> None:
+def require(condition: bool) -> None:
     if not condition:
         raise Invalid
 
@@ -69,26 +71,26 @@ def demand(condition: bool) -> None:
 def attributes(value: Any) -> dict[str, str]:
     if value is None:
         return {}
-    demand(isinstance(value, tuple))
+    require(isinstance(value, tuple))
     found = {}
     for name, text in value[1]:
-        demand(text is None or isinstance(text, str))
+        require(text is None or isinstance(text, str))
         found[name] = text or ""
     return found
 
 
-def judge(text: bytes) -> tuple[bool, str, int, int]:
+def reference(text: bytes) -> tuple[bool, str, int, int]:
     """Return (match, reason, matched, total) of a line."""
     value = strict(text)
-    demand(isinstance(value, tuple))
+    require(isinstance(value, tuple))
     members: dict[str, Any] = {"sidKey": "machine-id"}
     for name, item in value[1]:
         if name in ("saved", "current"):
             item = attributes(item)
         elif name == "threshold":
-            demand(type(item) is int and -(2**63) <= item < 2**63)
+            require(type(item) is int and -(2**63) <= item < 2**63)
         elif name == "sidKey":
-            demand(item in ("machine-id", "uuid"))
+            require(item in ("machine-id", "uuid"))
         members[name] = item
     try:
         return decide(members["saved"], members["current"], members["threshold"], members["sidKey"])
@@ -96,7 +98,7 @@ def judge(text: bytes) -> tuple[bool, str, int, int]:
         raise Invalid from None
 
 
-def assert_judged_alike(lines: list[bytes], sizes: list[int]) -> None:
+def assert_same_results(lines: list[bytes], sizes: list[int]) -> None:
     text = b"\n".join(lines)
     matcher = Matcher()
     found = b""
@@ -111,7 +113,7 @@ def assert_judged_alike(lines: list[bytes], sizes: list[int]) -> None:
             continue
         answer = json.loads(next(answers).decode("ascii"))
         try:
-            match, reason, matched, total = judge(line)
+            match, reason, matched, total = reference(line)
         except Invalid:
             assert (answer["match"], answer["reason"]) == (None, "INVALID_INPUT"), line
             assert answer["error"].startswith(f"line {number}: ")
@@ -143,15 +145,15 @@ CHUNKS = st.lists(st.integers(1, 50), max_size=5)
 
 @given(st.lists(LINES | st.sampled_from([b"", b"\r", b"{}", b"null"]), max_size=4), CHUNKS)
 @settings(max_examples=500)
-def test_every_line_is_judged_as_the_textbook_does(lines: list[bytes], sizes: list[int]) -> None:
-    assert_judged_alike(lines, sizes)
+def test_every_line_has_the_result_of_the_textbook(lines: list[bytes], sizes: list[int]) -> None:
+    assert_same_results(lines, sizes)
 
 
 @given(st.lists(st.tuples(NAMES, VALUES), min_size=17, max_size=60), st.randoms(use_true_random=False))
 def test_the_order_of_the_keys_does_not_matter(pairs: list[tuple[str, str | None]], random: Any) -> None:
     unique = list(dict(pairs).items())
     shuffled = random.sample(unique, len(unique))
-    assert_judged_alike(
+    assert_same_results(
         [written(a, b, 50, None, False) for a, b in ((pairs, shuffled), (shuffled, unique), (unique, pairs))], []
     )
 
@@ -159,7 +161,7 @@ def test_the_order_of_the_keys_does_not_matter(pairs: list[tuple[str, str | None
 @given(LINES, st.data(), CHUNKS)
 @example(b'{"saved":{},"current":{},"threshold":-1}', None, [])
 @settings(max_examples=700)
-def test_a_damaged_line_is_judged_or_refused_as_the_strict_standard_library_does(
+def test_damaged_lines_have_the_results_of_the_strict_stdlib(
     line: bytes, data: st.DataObject | None, sizes: list[int]
 ) -> None:
     text = bytearray(line)
@@ -168,4 +170,4 @@ def test_a_damaged_line_is_judged_or_refused_as_the_strict_standard_library_does
         at = data.draw(st.integers(0, len(text)))
         size = data.draw(st.integers(0, 2))
         text[at : at + size] = data.draw(st.binary(max_size=2) | FRAGMENTS)
-    assert_judged_alike(bytes(text).split(b"\n"), sizes)
+    assert_same_results(bytes(text).split(b"\n"), sizes)

@@ -1,4 +1,4 @@
-"""The native modules as such: which there are, what they hold, and what other interpreters and threads may do."""
+"""The native modules: which exist, what they contain, and how they behave in other interpreters and threads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_there_are_three_native_modules_and_all_are_compiled() -> None:
 
 
 def used_names() -> set[str]:
-    """Every name that the package's own code reads, imports or takes as an attribute."""
+    """Return every name that the package's own code reads, imports or uses as an attribute."""
     found: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -49,7 +49,7 @@ def used_names() -> set[str]:
 
 
 def offered(module: str) -> Iterator[str]:
-    """The functions and methods of a stub; the mapping's own methods of HardwareHash are one interface."""
+    """Yield the functions and methods of a stub, except special methods."""
     for node in ast.parse((PACKAGE / f"{module}.pyi").read_text("utf-8")).body:
         if isinstance(node, ast.FunctionDef):
             yield node.name
@@ -58,7 +58,7 @@ def offered(module: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_nothing_is_compiled_that_the_package_does_not_call(module: str) -> None:
+def test_every_compiled_function_is_called_by_the_package(module: str) -> None:
     names = set(offered(module))
     assert len(names) > 3
     assert names - used_names() == set()
@@ -66,7 +66,7 @@ def test_nothing_is_compiled_that_the_package_does_not_call(module: str) -> None
 
 @needs_sources
 def test_each_header_is_declared_in_one_file_named_like_it() -> None:
-    """What C has is declared once and cimported; two declarations of one struct would drift apart."""
+    """C is declared once and cimported, because two declarations of one struct could become different."""
     declared = Counter()
     for path in (*NATIVE.rglob("*.pyx"), *NATIVE.rglob("*.pxi"), *NATIVE.rglob("*.pxd")):
         for header in re.findall(r'cdef extern from "([^"]+)"', path.read_text("utf-8")):
@@ -79,12 +79,12 @@ def test_each_header_is_declared_in_one_file_named_like_it() -> None:
 
 
 @needs_sources
-def test_no_file_of_the_native_core_is_longer_than_can_be_read() -> None:
+def test_native_files_have_at_most_400_lines() -> None:
     long = {path.name: len(path.read_text("utf-8").split("\n")) for path in NATIVE.rglob("*.p[yx]*")}
     assert {name: lines for name, lines in long.items() if lines > 400} == {}
 
 
-# Loads one module by its file, so that each is met alone, and prints what came of it.
+# Loads one module by its file, without the others, and prints the result.
 LOAD = """
 import os
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
@@ -96,8 +96,8 @@ except ImportError as error:
     said = "ImportError: " + str(error)
 os.write(1, ({where!r} + " " + said + "\\n").encode())
 """
-# The interface has another name in each version. `run` runs a text in a new interpreter, which has a GIL of its own
-# or shares that of this one.
+# The interface has another name in each version. `run` runs code in a new interpreter, with a GIL of its own or with
+# that of this one.
 INTERPRETERS = """
 import sys
 try:
@@ -116,7 +116,7 @@ def run(text, own_gil):
 
 
 def in_interpreters(module: str, order: str, own_gil: bool) -> list[str]:
-    """Return what a process prints that loads a module in its main interpreter (m) and in others (s), in an order."""
+    """Load a module in the main interpreter (m) and in others (s) of a process, in an order; return what it prints."""
     path = import_module(f"fingerprint.{module}").__file__
     steps = []
     for letter in order:
@@ -138,8 +138,8 @@ needs_interpreters = pytest.mark.skipif(
 @needs_interpreters
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters have a GIL of their own from 3.12 on")
-def test_an_interpreter_with_its_own_gil_refuses_the_modules(module: str) -> None:
-    """Whatever the order: a clean ImportError there, and the main interpreter has the module."""
+def test_an_interpreter_with_its_own_gil_rejects_the_modules(module: str) -> None:
+    """In any order: an ImportError there, and the main interpreter has the module."""
     for order in ("s", "sm", "ms", "mss"):
         said = in_interpreters(module, order, own_gil=True)
         assert len(said) == len(order)
@@ -153,8 +153,8 @@ def test_an_interpreter_with_its_own_gil_refuses_the_modules(module: str) -> Non
 
 @needs_interpreters
 @pytest.mark.parametrize("module", MODULES)
-def test_a_second_interpreter_under_one_gil_refuses_the_modules(module: str) -> None:
-    """The interpreter that loads a module first has it; every other gets a clean ImportError, whatever the order."""
+def test_a_second_interpreter_under_one_gil_rejects_the_modules(module: str) -> None:
+    """In any order: the first interpreter that loads a module has it, and every other gets an ImportError."""
     for order in ("ms", "mss", "ss", "sm"):
         first, *others = in_interpreters(module, order, own_gil=False)
         assert first.endswith(" loaded")
@@ -167,14 +167,14 @@ def test_a_second_interpreter_under_one_gil_refuses_the_modules(module: str) -> 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL")
 @pytest.mark.parametrize("module", MODULES)
 def test_a_free_threaded_python_turns_its_gil_on_for_the_modules(module: str) -> None:
-    """No module says that it does without the GIL: docs/native.md."""
+    """All modules require the GIL: docs/native.md."""
     code = f"import sys, fingerprint.{module}; print(sys._is_gil_enabled())"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
 
 
-def test_many_threads_over_the_same_objects_get_the_answers_of_one() -> None:
-    """Above all functions that keep something between calls: sets of keys, the processor, digests once found."""
+def test_many_threads_get_the_answers_of_one_thread() -> None:
+    """With the functions that have caches: sets of keys, the processor, the digest functions."""
     bodies: list[Any] = [{"machine-id": "m", "ipaddress-info": str(n), "k": "v" * n} for n in range(64)]
     hashes = [HardwareHash(body) for body in bodies]
     table = bytes([1, 27, 0, 0, 0, 0, 0, 1, *range(16), 6, 0, 0]) + b"S-4711\0\0" + bytes([127, 4, 0, 0, 0, 0])
@@ -221,7 +221,7 @@ def test_many_threads_over_the_same_objects_get_the_answers_of_one() -> None:
 
 
 def test_a_stream_has_one_reader_at_a_time() -> None:
-    """A producer that runs Python gives the GIL away in the middle of a batch, and its stream is for one reader."""
+    """A producer that runs Python code releases the GIL within a batch, and its stream takes only one reader."""
     pa = pytest.importorskip("pyarrow")
     from fingerprint._fleet import Stream
 

@@ -1,4 +1,4 @@
-"""What other processes, and a crash, get of a command's memory: nothing, once it has begun."""
+"""Neither other processes nor a crash dump get the memory of a running command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems k
 needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
-# Waits for its input; a process whose user was changed is not dumpable from then on, unlike one that was started anew.
+# Waits for its input. A process is not dumpable after a change of its user, but a newly started one is.
 _COMMAND = """
 import ctypes
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
@@ -27,7 +27,7 @@ sys.stdout.write("ready\\n"); sys.stdout.flush()
 if sys.argv[1] == "as it is":
     sys.stdin.read()
 else:
-    # Read from within the command, so that it has begun.
+    # Reads within the command, so that the command is running.
     import fingerprint.cli
     def run(words):
         sys.stdout.write("begun\\n"); sys.stdout.flush()
@@ -36,7 +36,7 @@ else:
     fingerprint.cli._run = run
     fingerprint.cli.main([])
 """
-_LOOK = """
+_ACCESS = """
 import ctypes, os
 pid = int(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
@@ -54,7 +54,7 @@ print("ptrace", "open" if libc.ptrace(0x4206, pid, 0, 0) == 0 else "refused")
 @needs_root
 @pytest.mark.parametrize(("how", "found"), [("as it is", "open"), ("command", "refused")])
 def test_no_other_process_of_the_user_reads_a_command(how: str, found: str) -> None:
-    """That a process of the same user is open otherwise is the proof that the look sees something."""
+    """The process without a command is open to the same user, so the check can fail."""
     script = f"{BECOME_NOBODY}\nbecome({NOBODY})\n{_COMMAND}"
     with subprocess.Popen(
         [sys.executable, "-I", "-c", script, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -64,17 +64,17 @@ def test_no_other_process_of_the_user_reads_a_command(how: str, found: str) -> N
         assert process.stdout.readline() == "ready\n"
         if how == "command":
             assert process.stdout.readline() == "begun\n"
-        looked = as_user(NOBODY, _LOOK, str(process.pid))
+        access = as_user(NOBODY, _ACCESS, str(process.pid))
         process.stdin.close()
-    if found == "open" and "ptrace refused" in looked.stdout:
+    if found == "open" and "ptrace refused" in access.stdout:
         pytest.skip("a security module of this kernel (Yama) refuses it for every process")
-    assert looked.stdout.split() == ["mem", found, "environ", found, "maps", found, "ptrace", found], looked.stderr
+    assert access.stdout.split() == ["mem", found, "environ", found, "maps", found, "ptrace", found], access.stderr
 
 
 @needs_strace
 @pytest.mark.parametrize("hidden", [False, True])
 def test_a_crash_leaves_no_core_whatever_the_limit(tmp_path: Path, hidden: bool) -> None:
-    """A core_pattern that is a pipe passes the limit over; here the call that sets the limit fails, as in a sandbox."""
+    """With a pipe as core_pattern Linux ignores the limit; here the call that sets the limit fails, as in a sandbox."""
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if pattern.startswith(("|", "/")) or "core" not in pattern or resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
         pytest.skip(f"this host keeps no cores in the current directory ({pattern})")
@@ -96,8 +96,8 @@ os.abort()
 
 
 @needs_strace
-def test_the_memory_is_hidden_before_anything_else(tmp_path: Path) -> None:
-    """Also where the line is wrong: what it says may be a secret."""
+def test_the_memory_is_hidden_first(tmp_path: Path) -> None:
+    """Also if the command line is wrong, because it may have a secret."""
     done = subprocess.run(
         ["strace", "-f", "-qq", "-e", "trace=prctl,openat,read", "-o", tmp_path / "calls", COMMAND, "--vault",
          tmp_path / "vault", "check"],
@@ -111,7 +111,7 @@ def test_the_memory_is_hidden_before_anything_else(tmp_path: Path) -> None:
 
 @needs_root
 def test_a_user_without_rights_reads_its_own_proc_as_before() -> None:
-    """Who is not dumpable owns less of its /proc/self; what this program reads there is still readable."""
+    """A process that is not dumpable owns less of its /proc/self; the files that this program reads stay readable."""
     code = """
 import ctypes
 from fingerprint._core import hide_memory

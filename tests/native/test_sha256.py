@@ -1,4 +1,4 @@
-"""SHA-256 of the native core, built both ways from its header: with the processor's instructions, and portable."""
+"""SHA-256 of the native code, built from its header with the processor's instructions and portably."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ int main(void) {
 """
 
 
-def build(folder: Path, *words: str) -> str:
-    program = str(folder / "sha256")
-    source = folder / "sha256_of_stdin.c"
+def build(directory: Path, *words: str) -> str:
+    program = str(directory / "sha256")
+    source = directory / "sha256_of_stdin.c"
     source.write_text(PROGRAM)
     command = [*COMPILER, "-O2", *words, "-I", str(ROOT / "native" / "include"), "-o", program, str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -63,7 +63,7 @@ def build(folder: Path, *words: str) -> str:
 
 
 def messages() -> list[tuple[bytes, int]]:
-    """Every length around the blocks of 64 bytes, some long ones, each in pieces of several sizes."""
+    """Return messages of every length around blocks of 64 bytes, and long ones, with several sizes of pieces."""
     random = Random(256)
     found = []
     for length in (*range(321), 1000, 4095, 4096, 4097, 100_000):
@@ -77,14 +77,14 @@ def digests(program: str, given: list[tuple[bytes, int]]) -> list[str]:
     return subprocess.run([program], input=data, capture_output=True, check=True).stdout.decode().split()
 
 
-def test_the_portable_way_gives_the_digests_of_hashlib(tmp_path: Path) -> None:
+def test_the_portable_code_gives_the_digests_of_hashlib(tmp_path: Path) -> None:
     given = messages()
     instructions, *found = digests(build(tmp_path, "-DSHA256_PORTABLE"), given)
     assert instructions == "0"
     assert found == [hashlib.sha256(message).hexdigest() for message, _ in given]
 
 
-def test_the_way_of_the_processor_gives_the_digests_of_hashlib(tmp_path: Path) -> None:
+def test_the_instructions_give_the_digests_of_hashlib(tmp_path: Path) -> None:
     given = messages()
     instructions, *found = digests(build(tmp_path), given)
     assert found == [hashlib.sha256(message).hexdigest() for message, _ in given]
@@ -93,8 +93,8 @@ def test_the_way_of_the_processor_gives_the_digests_of_hashlib(tmp_path: Path) -
         assert instructions == str(int("sha_ni" in flags))
 
 
-def test_a_fault_in_the_portable_way_would_be_seen(tmp_path: Path) -> None:
-    """The build for tests is of the header that ships, and takes the way it says."""
+def test_a_fault_in_the_portable_code_is_detected(tmp_path: Path) -> None:
+    """The test program is built from the shipped header, and runs the variant that it names."""
     header = (ROOT / "native" / "include" / "sha256.h").read_text()
     assert header.count("t1 + t2;") == 1
     (tmp_path / "sha256.h").write_text(header.replace("t1 + t2;", "t1;"))

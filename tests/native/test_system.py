@@ -1,4 +1,4 @@
-"""What the kernel and the processor tell: parsing of link dumps, and this host held against its own files."""
+"""Data of the kernel and the processor: parsers of dumps, and this host compared with its own files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ROOT = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    whole = (4 + len(value)).to_bytes(2, sys.byteorder) + kind.to_bytes(2, sys.byteorder) + value
-    return whole + bytes(-len(whole) % 4)
+    body = (4 + len(value)).to_bytes(2, sys.byteorder) + kind.to_bytes(2, sys.byteorder) + value
+    return body + bytes(-len(body) % 4)
 
 
 def message(*attributes: bytes, kind: int = 16, hardware: int = 1) -> bytes:
@@ -40,30 +40,30 @@ ETHERNET = message(
 BRIDGE = message(attribute(3, b"br0\0"), attribute(1, b"\x02\0\0\0\0\x03"), attribute(18, attribute(1, b"bridge\0")))
 
 
-def test_a_link_is_told_with_its_permanent_address_and_its_bus() -> None:
+def test_a_link_has_its_permanent_address_and_its_bus() -> None:
     assert _core.parse_links(ETHERNET + BRIDGE) == [
         ("eth0", "", "pci", 1, b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"),
         ("br0", "bridge", "", 1, b"\x02\0\0\0\0\x03", b""),
     ]
 
 
-def test_other_messages_of_a_dump_are_passed_over() -> None:
+def test_other_messages_of_a_dump_are_ignored() -> None:
     assert _core.parse_links(message(kind=3) + ETHERNET)[0][0] == "eth0"
 
 
-def test_a_dump_that_is_cut_short_is_an_error() -> None:
+def test_a_truncated_dump_is_an_error() -> None:
     with pytest.raises(OSError, match="netlink"):
         _core.parse_links(ETHERNET[:-4])
 
 
-def test_a_text_longer_than_the_kernel_allows_is_cut() -> None:
+def test_a_string_longer_than_the_kernel_allows_is_truncated() -> None:
     [link] = _core.parse_links(message(attribute(3, b"n" * 200), attribute(1, b"\x02" * 40)))
     assert link[0] == "n" * 31
     assert link[4] == b""
 
 
 @given(st.binary(max_size=200), st.integers(0, 150), st.integers(1, 8))
-def test_no_dump_whatever_leads_astray(noise: bytes, at: int, count: int) -> None:
+def test_no_dump_raises_other_errors_than_os_error(noise: bytes, at: int, count: int) -> None:
     dump = (ETHERNET + BRIDGE)[:at] + noise + (ETHERNET + BRIDGE)[at + count :]
     try:
         links = _core.parse_links(dump)
@@ -74,18 +74,18 @@ def test_no_dump_whatever_leads_astray(noise: bytes, at: int, count: int) -> Non
 
 @LINUX
 def test_the_links_are_those_of_the_kernels_own_files() -> None:
-    told = {link.name: link for link in read_links("linux")}
+    found = {link.name: link for link in read_links("linux")}
     listed = {path.name for path in Path("/sys/class/net").iterdir() if (path / "ifindex").exists()}
-    assert told.keys() == listed - {"lo"}
-    for name, link in told.items():
+    assert found.keys() == listed - {"lo"}
+    for name, link in found.items():
         address = Path("/sys/class/net", name, "address").read_text().strip()
         assert link.address == (address if address.strip("0:") and len(address) == 17 else "")
         assert bool(link.bus) == Path("/sys/class/net", name, "device").exists()
 
 
 @ROOT
-def test_a_software_interface_has_no_bus_and_keeps_the_hardware_ones_in_place() -> None:
-    """In a network namespace of its own: bridge and veth have addresses, and none of them is the machine's."""
+def test_a_software_interface_has_no_bus_and_keeps_the_order() -> None:
+    """In a separate network namespace: bridge and veth have addresses, which are not those of the machine."""
     script = (
         "import subprocess\n"
         "for words in ('link add br9 type bridge', 'link add v1 type veth peer name v2'):\n"
@@ -111,21 +111,21 @@ def test_the_outgoing_address_is_one_of_the_machine() -> None:
     assert address == "" or address in LiveMachine().addresses().ipv4 or ":" in address
 
 
-@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="Linux tells the processor there")
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux has /proc/cpuinfo")
 def test_the_processor_is_that_of_cpuinfo() -> None:
     try:
-        brand, told_id, _ = _core.processor()
+        brand, identity, _ = _core.processor()
     except OSError:
         pytest.skip("this processor has no CPUID")
     text = Path("/proc/cpuinfo").read_text()
-    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
-    assert brand == told["model name"]
-    signature = int.from_bytes(bytes.fromhex(told_id)[:4], "little")
-    assert signature & 15 == int(told["stepping"])
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
+    assert brand == fields["model name"]
+    signature = int.from_bytes(bytes.fromhex(identity)[:4], "little")
+    assert signature & 15 == int(fields["stepping"])
 
 
-def test_a_copied_disk_tells_nothing_of_a_kernel(tmp_path: Path) -> None:
-    """Left-overs of /sys, /dev or /run on a copied disk are no facts of the machine it came from."""
+def test_a_copied_disk_has_no_kernel_data(tmp_path: Path) -> None:
+    """Remains of /sys, /dev or /run on a copied disk are not facts of its machine."""
     (tmp_path / "sys/firmware/dmi/tables").mkdir(parents=True)
     (tmp_path / "sys/firmware/dmi/tables/DMI").write_bytes(b"old")
     machine = LiveMachine(root=str(tmp_path))

@@ -1,4 +1,4 @@
-"""The verdict: the compatible answer and the evidence beside it."""
+"""The verdict: the compatible result and the evidence for it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from shared import VECTORS, needs_vectors
 from textbook import SSM_KEYS
 
 BASE = {key: f"value of {key}" for key in SSM_KEYS}
-# A machine without dmidecode, and its disks unlisted: five of nine values are empty.
+# A machine without dmidecode and without listed disks: five of nine values are empty.
 BARE = {key: "" if key.endswith("-hash") or key == "disk-info" else f"value of {key}" for key in SSM_KEYS}
 
 
-def test_a_verdict_tells_score_rule_and_the_thresholds_that_would_pass() -> None:
+def test_a_verdict_has_score_rule_and_passing_thresholds() -> None:
     verdict = match(BASE, {**BASE, "ipaddress-info": "new", "disk-info": "new"}, 40)
     assert verdict.match
     assert verdict.reason is Reason.SIMILAR
@@ -29,13 +29,13 @@ def test_a_verdict_tells_score_rule_and_the_thresholds_that_would_pass() -> None
 
 
 @pytest.mark.parametrize(("equal", "highest"), [(1, 11), (2, 22), (3, 33), (4, 44), (5, 55), (6, 66), (7, 77), (8, 88)])
-def test_each_count_of_equal_attributes_has_its_highest_passing_threshold(equal: int, highest: int) -> None:
+def test_each_count_of_matches_has_its_highest_passing_threshold(equal: int, highest: int) -> None:
     keys = ["machine-id", *[key for key in SSM_KEYS if key not in ("machine-id", "ipaddress-info")]][:equal]
     current = {key: BASE[key] if key in keys else "new" for key in SSM_KEYS}
     assert match(BASE, current, 40).highest_passing_threshold == highest
 
 
-def test_rows_say_what_was_compared_and_what_carried_evidence() -> None:
+def test_rows_have_the_compared_values_and_the_evidence() -> None:
     verdict = match({**BARE, "gone": "x"}, {**BARE, "ipaddress-info": "new"}, 40)
     rows = {row.name: row for row in verdict.rows}
     assert rows["machine-id"].same
@@ -46,26 +46,26 @@ def test_rows_say_what_was_compared_and_what_carried_evidence() -> None:
     assert (verdict.effective, verdict.effective_matched) == (4, 3)
 
 
-def test_empty_values_on_both_sides_make_the_guard_vacuous() -> None:
+def test_empty_values_on_both_sides_make_the_check_weak() -> None:
     assert match(BARE, BARE, 40).vacuous
     assert match(BARE, BARE, 66).vacuous
     assert not match(BARE, BARE, 67).vacuous
     assert not match(BASE, BASE, 40).vacuous
 
 
-def test_thresholds_that_the_hardware_id_reaches_alone_are_vacuous() -> None:
+def test_thresholds_that_the_hardware_id_reaches_alone_are_weak() -> None:
     assert match(BASE, BASE, 11).vacuous
     assert match(BASE, BASE, 0).vacuous
     assert not match(BASE, BASE, 12).vacuous
 
 
-def test_a_disabled_check_and_a_missing_ip_on_both_sides_are_vacuous() -> None:
+def test_a_disabled_check_or_two_missing_ips_are_weak() -> None:
     assert match(BASE, BASE, -1).vacuous
     no_ip = {**BASE, "ipaddress-info": ""}
     assert match(no_ip, no_ip, 100).vacuous
 
 
-def test_a_mismatch_that_unreadable_attributes_could_turn_is_not_conclusive() -> None:
+def test_a_mismatch_that_unread_values_could_turn_is_open() -> None:
     current = {key: BASE[key] if key in ("machine-id", "hostname-info", "macaddr-info") else "" for key in SSM_KEYS}
     current["ipaddress-info"] = "new"
     denied = [key for key in SSM_KEYS if key.endswith("-hash")]
@@ -79,18 +79,18 @@ def test_an_unreadable_hardware_id_is_never_another_machine() -> None:
     assert not match(BASE, {**BASE, "machine-id": ""}, 40, unreadable=["machine-id"]).conclusive
 
 
-def test_a_match_is_conclusive_whatever_could_not_be_read() -> None:
+def test_a_match_is_conclusive_with_unreadable_attributes() -> None:
     assert match(BASE, BASE, 40, unreadable=list(SSM_KEYS)).conclusive
 
 
 @pytest.mark.parametrize("nothing", [None, {}])
-def test_nothing_to_compare_is_no_match_unless_the_check_is_disabled(nothing: dict[str, str] | None) -> None:
+def test_nothing_to_compare_matches_only_with_a_disabled_check(nothing: dict[str, str] | None) -> None:
     assert match(nothing, BASE, 0).reason is Reason.NOTHING_TO_COMPARE
     assert match(BASE, nothing, 0).reason is Reason.NOTHING_TO_COMPARE
     assert match(nothing, nothing, -1).reason is Reason.DISABLED
 
 
-def test_a_verdict_is_immutable_pickles_and_hides_values_in_its_repr() -> None:
+def test_a_verdict_is_immutable_pickles_and_hides_its_values() -> None:
     verdict = match(BASE, BASE, 40)
     assert pickle.loads(pickle.dumps(verdict)) == verdict
     assert "value of machine-id" not in repr(verdict)
@@ -107,7 +107,7 @@ def test_reasons_are_the_words_of_the_documentation() -> None:
 
 
 @pytest.mark.parametrize(("text", "shown"), [("", ""), ("short", "s…"), ("3d1219c7c4c5fda4\n", "3d12…fda4")])
-def test_masking_leaves_what_tells_two_apart(text: str, shown: str) -> None:
+def test_masked_values_stay_distinguishable(text: str, shown: str) -> None:
     assert masked(text) == shown
 
 
@@ -126,7 +126,7 @@ def test_the_recorded_single_precision_boundaries() -> None:
         current = {f"k{n}": "same" if n < case["m"] else "new" for n in range(case["n"])}
         saved["ipaddress-info"] = "1"
         current["ipaddress-info"] = "2"
-        # The IP counts among the keys, so one changed attribute is exchanged for it.
+        # The IP is one of the keys, so it replaces one changed attribute.
         del saved[f"k{case['n'] - 1}"], current[f"k{case['n'] - 1}"]
         assert match(saved, current, case["threshold"]).match == case["similar"], case
     assert len(cases) == 9
@@ -145,8 +145,8 @@ def test_the_recorded_matches(name: str, count: int) -> None:
         assert (verdict.match, verdict.reason) == (expect["verdict"], words.get(expect["branch"], similar)), case["id"]
         if expect["branch"] == "similarity":
             assert (verdict.matched, verdict.total) == (expect["matched"], expect["total"])
-        judged = textbook.decide(case["saved"], case["current"], case["threshold"], case["sid_key"])
-        assert judged[:2] == (verdict.match, verdict.reason)
+        reference = textbook.decide(case["saved"], case["current"], case["threshold"], case["sid_key"])
+        assert reference[:2] == (verdict.match, verdict.reason)
     assert len(cases) == count
 
 
@@ -159,7 +159,7 @@ def test_a_verdict_is_true_exactly_when_it_matches(saved: dict[str, str], now: d
     assert bool(verdict) is (verdict.reason in (Reason.DISABLED, Reason.SAME_IP, Reason.SIMILAR))
 
 
-def test_an_attribute_changed_that_is_compared_differs_and_could_be_read() -> None:
+def test_changed_lists_compared_readable_attributes_that_differ() -> None:
     now = {**BASE, "bios-hash": "other", "disk-info": "", "hostname-info": "other"}
     del now["memory-hash"]
     verdict = match(BASE, now, 40, unreadable=["disk-info"])

@@ -25,7 +25,7 @@ VIRTUAL = {**PHYSICAL, "hypervisor": "vmware"}
 
 
 def changed(machine: dict[str, str], *names: str) -> dict[str, str]:
-    """Return a machine with other values in some attributes."""
+    """Return a machine with other values of some attributes."""
     return {
         name: " ".join(f"x{element}" for element in value.split()) if name in names else value
         for name, value in machine.items()
@@ -43,20 +43,20 @@ def test_an_unchanged_machine_is_the_same() -> None:
     assert {row.agreement for row in verdict.rows if row.saved} == {Agreement.AGREES}
 
 
-def test_everything_that_can_be_copied_does_not_make_another_machine_the_same() -> None:
-    """A disk moved into another unit of the same model: its id, name, address, file systems and model agree."""
+def test_copyable_attributes_make_no_other_machine_the_same() -> None:
+    """A disk in another unit of the same model: machine ID, name, address, file systems and model agree."""
     other = changed(PHYSICAL, "system-uuid", "system-serial", "board-serial", "mac-addresses", "disk-serials")
     assert decide(PHYSICAL, other).outcome == Outcome.DIFFERENT
 
 
-def test_nothing_that_only_describes_makes_a_machine_the_same() -> None:
+def test_descriptions_alone_do_not_make_a_machine_the_same() -> None:
     bare = {name: PHYSICAL[name] for name in PHYSICAL if name in ("machine-id", "hostname", "platform", "hypervisor")}
     verdict = decide(bare, bare)
     assert verdict.outcome == Outcome.CANNOT_TELL
     assert verdict.why == "no identity-bearing hardware is known on both sides"
 
 
-def test_a_part_that_was_exchanged_does_not_make_another_machine() -> None:
+def test_a_replaced_part_does_not_make_another_machine() -> None:
     for part in ("mac-addresses", "disk-serials", "board-serial", "memory", "firmware", "machine-id"):
         assert decide(PHYSICAL, changed(PHYSICAL, part)).outcome == Outcome.SAME, part
 
@@ -71,35 +71,35 @@ def test_a_set_agrees_when_half_of_the_smaller_side_is_on_both() -> None:
     assert next(r for r in decide(PHYSICAL, more).rows if r.name == "disk-serials").agreement == Agreement.AGREES
 
 
-def test_a_copied_virtual_machine_is_another_and_a_moved_one_is_the_same() -> None:
+def test_a_copied_vm_is_different_and_a_moved_vm_is_the_same() -> None:
     copied = changed(VIRTUAL, "system-uuid", "system-serial", "mac-addresses", "ip-address")
     moved = changed(VIRTUAL, "processor", "ip-address", "disk-serials")
     assert decide(VIRTUAL, copied).outcome == Outcome.DIFFERENT
     assert decide(VIRTUAL, moved).outcome == Outcome.SAME
 
 
-def test_a_copy_that_kept_its_uuid_cannot_be_told_from_a_new_interface() -> None:
+def test_a_copy_with_the_same_uuid_is_undecided() -> None:
     verdict = decide(VIRTUAL, changed(VIRTUAL, "mac-addresses", "ip-address", "board-serial"))
     assert verdict.outcome == Outcome.CANNOT_TELL
     assert verdict.why == "system-uuid, system-serial, disk-serials agree and board-serial, mac-addresses differ"
 
 
 @pytest.mark.parametrize("now", ["kvm", "none"])
-def test_under_another_hypervisor_hardware_says_nothing(now: str) -> None:
+def test_hardware_under_another_hypervisor_is_no_evidence(now: str) -> None:
     other = {**changed(VIRTUAL, "system-uuid", "mac-addresses", "platform", "processor"), "hypervisor": now}
     verdict = decide(VIRTUAL, other)
     assert verdict.outcome == Outcome.CANNOT_TELL
     assert {row.agreement for row in verdict.rows if row.group == Group.IDENTITY and row.saved} == {Agreement.VOID}
 
 
-def test_in_a_container_the_hardware_is_its_hosts() -> None:
+def test_the_hardware_of_a_container_is_no_evidence() -> None:
     container = {**PHYSICAL, "hypervisor": "docker"}
     assert decide(container, container).outcome == Outcome.CANNOT_TELL
     assert "host" in decide(container, container).why
 
 
-def test_what_could_not_be_read_never_passes_for_equal() -> None:
-    """Without root neither UUID nor serials are read; the addresses agree, but the others could turn it."""
+def test_unreadable_attributes_never_count_as_equal() -> None:
+    """Without root UUID and serials are unreadable; the addresses agree, but the others could change the outcome."""
     names = ("system-uuid", "system-serial", "board-serial")
     verdict = decide(PHYSICAL, without(PHYSICAL, *names), unreadable=names)
     assert verdict.outcome == Outcome.CANNOT_TELL
@@ -107,7 +107,7 @@ def test_what_could_not_be_read_never_passes_for_equal() -> None:
     assert verdict.why == "system-uuid, system-serial, board-serial are unreadable and could change the outcome"
 
 
-def test_what_could_not_be_read_and_could_not_turn_it_does_not_hinder() -> None:
+def test_unread_values_that_cannot_turn_the_outcome_are_ignored() -> None:
     verdict = decide(PHYSICAL, without(PHYSICAL, "hostname"), unreadable=("hostname",))
     assert (verdict.outcome, verdict.turning) == (Outcome.SAME, False)
 
@@ -127,7 +127,7 @@ MACHINES = st.fixed_dictionaries(
 
 
 def textbook(saved: dict[str, str], current: dict[str, str]) -> str:
-    """The rule of docs/stable.md, slowly: add up identity and circumstance, and hold them against the points."""
+    """The rule of docs/stable.md, slowly: add up identity and circumstance, and compare them with the points."""
     kinds = {side["hypervisor"] for side in (saved, current) if side["hypervisor"]}
     virtual = kinds != {"none"}
     elsewhere = bool(saved["platform"] and current["platform"] and saved["platform"] != current["platform"])
@@ -153,20 +153,22 @@ def test_the_verdict_is_the_textbooks_and_the_same_both_ways(saved: dict[str, st
 
 
 @given(MACHINES, MACHINES, st.sets(st.sampled_from(NAMES)))
-def test_reading_more_never_contradicts_a_decided_outcome(
+def test_reading_more_never_contradicts_an_outcome(
     saved: dict[str, str], current: dict[str, str], unreadable: set[str]
 ) -> None:
-    """What is `same` without some attributes is not `different` with them, whatever they say."""
+    """An outcome `same` without some attributes never becomes `different` with them."""
     unreadable.discard("hypervisor")
     unreadable.discard("platform")
     partial = decide(saved, {n: "" if n in unreadable else v for n, v in current.items()}, unreadable)
     if partial.outcome != Outcome.CANNOT_TELL:
-        whole = decide(saved, {n: v or saved[n] for n, v in current.items()} if unreadable == set(NAMES) else current)
-        assert {partial.outcome, whole.outcome} != {Outcome.SAME, Outcome.DIFFERENT}
+        complete = decide(
+            saved, {n: v or saved[n] for n, v in current.items()} if unreadable == set(NAMES) else current
+        )
+        assert {partial.outcome, complete.outcome} != {Outcome.SAME, Outcome.DIFFERENT}
 
 
 @pytest.mark.parametrize(
-    ("texts", "name"),
+    ("names", "hypervisor"),
     [
         (("VMware, Inc.", "VMware Virtual Platform"), "vmware"), (("innotek GmbH", "VirtualBox"), "virtualbox"),
         (("QEMU", "Standard PC (i440FX + PIIX, 1996)"), "kvm"), (("Xen", "HVM domU"), "xen"),
@@ -174,8 +176,8 @@ def test_reading_more_never_contradicts_a_decided_outcome(
         (("Amazon EC2", "t3.micro"), "ec2"), (("Microsoft Corporation", "Surface Pro 7"), "none"), (("", ""), ""),
     ],
 )  # fmt: skip
-def test_the_hypervisor_is_told_from_names(texts: tuple[str, str], name: str) -> None:
-    assert hypervisor_of(*texts) == name
+def test_the_hypervisor_follows_from_names(names: tuple[str, str], hypervisor: str) -> None:
+    assert hypervisor_of(*names) == hypervisor
 
 
 TABLE = SmbiosTable(
@@ -200,7 +202,7 @@ def table(**fields: object) -> SmbiosTable:
     return SmbiosTable(**{**dict(zip(TABLE.__slots__, TABLE._fields(), strict=True)), **fields})
 
 
-def test_an_smbios_table_tells_what_it_knows() -> None:
+def test_the_values_of_an_smbios_table_are_returned() -> None:
     assert set(smbios_values(TABLE)) == {
         "system-uuid", "system-serial", "board-serial", "platform", "board", "firmware", "processor", "memory",
         "memory-serials", "hypervisor",
@@ -218,30 +220,30 @@ def test_order_speed_and_handles_of_modules_do_not_count() -> None:
     assert smbios_values(table(memory_devices=modules)) == smbios_values(TABLE)
 
 
-def test_a_module_that_is_taken_out_changes_the_memory_alone() -> None:
+def test_a_removed_module_changes_only_the_memory() -> None:
     fewer = smbios_values(table(memory_devices=TABLE.memory_devices[:1]))
     differing = {name for name, value in smbios_values(TABLE).items() if fewer.get(name) != value}
     assert differing == {"memory", "memory-serials"}
 
 
-def test_one_number_in_three_places_is_one_witness() -> None:
+def test_one_number_in_three_fields_counts_once() -> None:
     board = Baseboard(manufacturer="Maker Inc.", product="B7", serial="SN-4711")
     assert "board-serial" not in smbios_values(table(baseboards=(board,)))
 
 
-def test_the_instance_id_that_a_cloud_writes_is_told() -> None:
+def test_the_instance_id_of_a_cloud_is_returned() -> None:
     board = Baseboard(manufacturer="Amazon EC2", asset_tag="i-0123456789abcdef0")
     assert "cloud-instance" in smbios_values(table(baseboards=(board,)))
     assert "cloud-instance" not in smbios_values(table(baseboards=(Baseboard(asset_tag="i-shop-4711"),)))
 
 
 @pytest.mark.parametrize("strength", STRENGTHS, ids=lambda strength: strength.name)
-def test_the_page_about_the_scheme_says_the_same(strength: Strength) -> None:
+def test_the_page_of_the_scheme_agrees_with_the_data(strength: Strength) -> None:
     page = (DOCS / "stable.md").read_text()
     several = ", a set" if strength.several else ""
     physical, virtual = (f"+{agree} / -{differ}" for agree, differ in (strength.physical, strength.virtual))
-    told = f"{strength.source} | {strength.meaning}{several} |"
-    assert f"| `{strength.name}` | {strength.group} | {physical} | {virtual} | {told}" in page
+    described = f"{strength.source} | {strength.meaning}{several} |"
+    assert f"| `{strength.name}` | {strength.group} | {physical} | {virtual} | {described}" in page
     assert f"at least {DECIDING_POINTS} points" in page
     assert f"at most ±{CIRCUMSTANCE_LIMIT}" in page
 

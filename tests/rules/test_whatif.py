@@ -29,28 +29,28 @@ def event(name: str) -> Event:
     return found
 
 
-def test_every_change_set_at_every_threshold_is_as_the_textbook_says() -> None:
+def test_every_change_set_and_threshold_agree_with_the_textbook() -> None:
     """All 512 sets of changed attributes, at -1 and 1 to 100: 51,712 verdicts."""
     for size in range(len(STANDARD) + 1):
         for change in itertools.combinations(STANDARD, size):
             changed = {name: f"other {value}" if name in change else value for name, value in HASH.items()}
             for threshold in THRESHOLDS:
                 verdict = simulate(HASH, HASH, threshold, change)
-                told = (verdict.match, str(verdict.reason), verdict.matched, verdict.total)
-                assert told == decide(HASH, changed, threshold), (change, threshold)
+                result = (verdict.match, str(verdict.reason), verdict.matched, verdict.total)
+                assert result == decide(HASH, changed, threshold), (change, threshold)
 
 
-def test_what_is_empty_stays_empty() -> None:
+def test_empty_values_stay_empty() -> None:
     bare = {**HASH, "bios-hash": "", "memory-hash": ""}
     assert simulate(bare, bare, 40, ("bios-hash", "memory-hash", "no-such")).matched == 9
 
 
-def test_what_has_changed_already_counts() -> None:
+def test_earlier_changes_count() -> None:
     drifted = {**HASH, "disk-info": "later"}
     assert simulate(HASH, drifted, 40, ("ipaddress-info", "disk-info")).matched == 7
 
 
-def test_a_sweep_has_the_steps_that_make_a_difference() -> None:
+def test_a_sweep_has_the_steps_that_change_the_verdict() -> None:
     steps = sweep(HASH, HASH, ("ipaddress-info", "disk-info"))
     ends = [(step.low, step.high) for step in steps]
     assert ends == [(1, 11), (12, 22), (23, 33), (34, 44), (45, 55), (56, 66), (67, 77), (78, 88), (89, 100)]
@@ -61,7 +61,7 @@ def test_a_sweep_has_the_steps_that_make_a_difference() -> None:
     assert sweep({}, {}) == []
 
 
-def test_what_is_tolerated_adds_up() -> None:
+def test_tolerated_events_add_up() -> None:
     advice = advise([event("reboot"), event("dhcp"), event("dmidecode-upgrade")], [])
     assert (advice.low, advice.high, advice.conflict) == (1, 33, "")
     assert advice.bounds[-1].event == "reboot + dhcp-lease + tool-upgrade"
@@ -81,7 +81,7 @@ def test_a_conflict_names_both_sides() -> None:
         ("", "cross-hypervisor-same-ip", "cannot be rejected by a threshold: the same IP address"),
     ],
 )
-def test_what_no_threshold_can_do_is_said(tolerate: str, reject: str, text: str) -> None:
+def test_an_impossible_threshold_has_a_reason(tolerate: str, reject: str, text: str) -> None:
     hashes = {("uuid" if name == "machine-id" else name): value for name, value in HASH.items()}
     sid = "uuid" if tolerate else "machine-id"
     saved = hashes if tolerate else HASH
@@ -90,7 +90,7 @@ def test_what_no_threshold_can_do_is_said(tolerate: str, reject: str, text: str)
 
 
 @pytest.mark.parametrize("one", EVENTS, ids=lambda found: found.name)
-def test_a_limit_is_the_last_threshold_that_does_it(one: Event) -> None:
+def test_a_limit_is_the_last_threshold_that_satisfies_it(one: Event) -> None:
     for tolerate in (True, False):
         [bound] = advise([one] if tolerate else [], [] if tolerate else [one]).bounds
         if bound.limit is not None:
@@ -100,13 +100,13 @@ def test_a_limit_is_the_last_threshold_that_does_it(one: Event) -> None:
             assert not 1 <= beyond <= 100 or simulate(HASH, HASH, beyond, change).match != tolerate
 
 
-def process(folder: Path, pid: int, name: str, ticks: int) -> None:
-    (folder / str(pid)).mkdir(parents=True)
+def process(directory: Path, pid: int, name: str, ticks: int) -> None:
+    (directory / str(pid)).mkdir(parents=True)
     fields = " ".join(["0"] * 18)
-    (folder / str(pid) / "stat").write_text(f"{pid} ({name}) S {fields} {ticks} 0 0\n")
+    (directory / str(pid) / "stat").write_text(f"{pid} ({name}) S {fields} {ticks} 0 0\n")
 
 
-def test_the_running_agent_tells_since_when(tmp_path: Path) -> None:
+def test_the_start_of_the_running_agent_is_found(tmp_path: Path) -> None:
     (tmp_path / "stat").write_text("cpu 1 2 3\nbtime 1700000000\n")
     assert agent_processes("linux", str(tmp_path)) == ()
     process(tmp_path, 7, "bash", 100)
@@ -121,7 +121,7 @@ def test_the_running_agent_tells_since_when(tmp_path: Path) -> None:
     assert agent_processes("linux", "/nowhere") == ()
 
 
-def test_what_the_agent_will_do_is_foretold_with_when() -> None:
+def test_the_forecast_has_the_action_and_time_of_the_agent() -> None:
     refused, accepted, unknown = Outlook.REJECTS, Outlook.ACCEPTS, Outlook.UNKNOWN
     computed = NextCheck(Trigger.AT_NEXT_START, 2000.0, "by its log", started=1000.0)
     waits = NextCheck(Trigger.AT_NEXT_REFRESH, 2000.0, "by its log", at=2137.6, started=1000.0)
@@ -131,9 +131,9 @@ def test_what_the_agent_will_do_is_foretold_with_when() -> None:
     assert "goes on with the fingerprint" in foretell(refused, computed, 500.0).text
     assert "may be an earlier one" in foretell(refused, computed, 1500.0).text
     assert "no agent is seen to run" in foretell(refused, none, 500.0).text
-    told = foretell(refused, waits, 1500.0)
-    assert "refused in 2 min 18 s (138 s), at 1970-01-01T00:35:37Z, without a restart" in told.text
-    assert (told.trigger, told.compares_at, told.seconds_left) == (
+    forecast = foretell(refused, waits, 1500.0)
+    assert "refused in 2 min 18 s (138 s), at 1970-01-01T00:35:37Z, without a restart" in forecast.text
+    assert (forecast.trigger, forecast.compares_at, forecast.seconds_left) == (
         Trigger.AT_NEXT_REFRESH,
         2137.6,
         pytest.approx(137.6),
@@ -153,7 +153,7 @@ def place(tmp_path: Path) -> tuple[dict[str, str], list[str]]:
     return env, words
 
 
-def test_simulate_tells_the_verdict_after_an_event(place: tuple[dict[str, str], list[str]]) -> None:
+def test_simulate_prints_the_verdict_after_an_event(place: tuple[dict[str, str], list[str]]) -> None:
     env, words = place
     done = run(*words, "whatif", "--event", "os-upgrade", "--sweep", env=env)
     assert done.returncode == 1
@@ -169,7 +169,9 @@ def test_simulate_tells_the_verdict_after_an_event(place: tuple[dict[str, str], 
     "words",
     [("--event", "nothing"), ("--change", "ip,nothing"), ("--threshold", "0"), ("--threshold", "101")],
 )
-def test_simulate_names_what_it_does_not_know(place: tuple[dict[str, str], list[str]], words: tuple[str, ...]) -> None:
+def test_simulate_names_unknown_events_and_attributes(
+    place: tuple[dict[str, str], list[str]], words: tuple[str, ...]
+) -> None:
     env, machine_words = place
     done = run(*machine_words, "whatif", *words, env=env)
     assert done.returncode == 2

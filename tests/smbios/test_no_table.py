@@ -1,4 +1,4 @@
-"""A text of dmidecode without a structure: its digest is stored as the agent stores it, and it is no evidence."""
+"""Output of dmidecode without a structure: its digest is stored as the agent stores it, and is no evidence."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def causes(found: Explanation) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("text", WITHOUT.values(), ids=WITHOUT)
-def test_a_text_without_a_structure_keeps_its_digest_and_is_absent(text: str) -> None:
+def test_output_without_a_structure_is_absent_with_its_digest(text: str) -> None:
     found = collect(RecordedMachine(printing(text)))
     stored = b64encode(hashlib.md5(text.encode(), usedforsecurity=False).digest()).decode()
     for name in DMI:
@@ -63,7 +63,7 @@ def test_a_text_without_a_structure_keeps_its_digest_and_is_absent(text: str) ->
     assert found.silent == DMI
 
 
-def test_a_text_with_a_structure_is_present_whatever_else_it_says() -> None:
+def test_output_with_a_structure_is_present() -> None:
     broken_later = MODULE.format("3.4") + "DMI table is broken! Stop.\n"
     found = collect(RecordedMachine(printing(broken_later)))
     assert {found[name].status for name in DMI} == {Status.PRESENT}
@@ -78,19 +78,19 @@ def test_the_same_text_on_both_sides_is_no_evidence(text: str) -> None:
     assert verdict.match
     assert verdict.matched == 6
     assert verdict.vacuous
-    # The hardware ID and the disks, of five that say something.
+    # The hardware ID and the disks, of five attributes with evidence.
     assert (verdict.effective, verdict.effective_matched) == (5, 2)
     assert {row.name for row in verdict.rows if not row.evidence} == set(DMI)
 
 
 @pytest.mark.parametrize("release", ["2.12", "3.0", "3.3", "3.6"])
 @pytest.mark.parametrize("form", [NOT_FOUND, SCANNED, NONE_OF_THEM])
-def test_saved_digests_of_the_releases_are_known_without_their_text(form: str, release: str) -> None:
+def test_digests_of_released_versions_are_known(form: str, release: str) -> None:
     saved = collect(RecordedMachine(printing(form.format(release)))).hardware_hash
     now = collect(RecordedMachine(printing(MODULE.format("3.4"))))
     assert is_silent(saved["bios-hash"])
     assert not is_silent(now["bios-hash"].value)
-    # With and without what a collection knows.
+    # With and without the information of a collection.
     for silent in (now.silent, None):
         assert match(saved, now.hardware_hash, 40, silent=silent).effective == 5
     assert match(now.hardware_hash, saved, 40).effective == 5
@@ -99,35 +99,35 @@ def test_saved_digests_of_the_releases_are_known_without_their_text(form: str, r
 
 
 @pytest.mark.parametrize("text", WITHOUT.values(), ids=WITHOUT)
-def test_a_table_that_is_gone_or_appeared_is_no_memory_that_was(text: str) -> None:
+def test_a_missing_or_new_table_is_not_reported_as_memory(text: str) -> None:
     with_table, without = printing(MODULE.format("3.4")), printing(text, ip="192.0.2.9")
     gone, appeared = explained(with_table, without), explained(without, with_table)
     assert set(causes(gone)) == set(causes(appeared)) == set(DMI)
-    assert all(told.startswith("the SMBIOS table is gone: ") for told in causes(gone).values())
-    assert all(told.startswith("an SMBIOS table appeared: ") for told in causes(appeared).values())
+    assert all(cause.startswith("the SMBIOS table is gone: ") for cause in causes(gone).values())
+    assert all(cause.startswith("an SMBIOS table appeared: ") for cause in causes(appeared).values())
     for found in (gone, appeared):
-        assert not any("removed" in told or "added" in told for told in causes(found).values())
+        assert not any("removed" in cause or "added" in cause for cause in causes(found).values())
         assert "ram-added" not in {event.name for event in found.events if event.fits}
         assert [event.name for event in found.events if event.fits] == ["dhcp-lease"]
 
 
-def test_another_dmidecode_without_a_table_is_told_as_such() -> None:
+def test_another_dmidecode_without_a_table_is_named() -> None:
     found = explained(printing(NOT_FOUND.format("3.3")), printing(NOT_FOUND.format("3.4"), ip="192.0.2.9"))
     assert set(causes(found).values()) == {"dmidecode 3.3 -> 3.4; no SMBIOS table found, then as now"}
 
 
-def test_a_copied_card_of_a_board_is_read_as_one() -> None:
+def test_a_copied_card_of_a_board_is_read_as_a_disk() -> None:
     text = NOT_FOUND.format("3.3")
     found = explained(
         printing(text), printing(text, ip="192.0.2.77", mac="dc:a6:32:00:00:02", disk="total 9")
     )  # fmt: skip
     assert found.events[0].name == "sd-card-copied"
-    assert any("no SMBIOS table found" in told for told in found.cannot_tell)
+    assert any("no SMBIOS table found" in problem for problem in found.cannot_tell)
 
 
 @pytest.mark.parametrize(("hypervisor", "board"), [(None, True), ("", True), ("hyper-v", False), ("kvm", False)])
-def test_what_runs_on_a_hypervisor_is_no_board(hypervisor: str | None, board: bool) -> None:
-    """WSL has another address and another card at each start, and no table either."""
+def test_a_host_on_a_hypervisor_is_no_board(hypervisor: str | None, board: bool) -> None:
+    """WSL has another address and another MAC address at each start, and no table."""
     text = NOT_FOUND.format("3.3")
     sides = printing(text), printing(text, ip="192.0.2.77", mac="00:15:5d:00:00:02", disk="total 9")
     for side in sides if hypervisor is not None else ():
@@ -136,7 +136,7 @@ def test_what_runs_on_a_hypervisor_is_no_board(hypervisor: str | None, board: bo
     assert ("sd-card-copied" in [event.name for event in found.events]) == board
 
 
-def test_the_guard_of_a_board_warns(tmp_path: Any) -> None:
+def test_the_check_of_a_board_warns(tmp_path: Any) -> None:
     machine = AgentMachine(tmp_path)
     for command in machine.snapshot["commands"]:
         if "dmidecode" in command["argv"][0]:

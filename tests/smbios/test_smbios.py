@@ -1,6 +1,6 @@
-"""The native readers of SMBIOS tables, judged by a slow decoder, which dmidecode's text judges in turn.
+"""The native readers of SMBIOS tables against a slow decoder, and the decoder against dmidecode's output.
 
-No bytes lead them out of a table.
+No bytes make the readers leave a table.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ MACHINES = sorted(path.parent for path in CORPUS.glob("*/dump.bin")) if CORPUS.e
 needs_corpus = pytest.mark.skipif(not MACHINES, reason="the recorded tables are not part of the repository")
 
 
-def structure(kind: int, formatted: bytes, *texts: bytes, handle: int = 0) -> bytes:
+def structure(kind: int, formatted: bytes, *strings: bytes, handle: int = 0) -> bytes:
     """Return one structure of a table."""
     head = bytes([kind, 4 + len(formatted)]) + handle.to_bytes(2, "little") + formatted
-    return head + (b"".join(text + b"\0" for text in texts) or b"\0") + b"\0"
+    return head + (b"".join(text + b"\0" for text in strings) or b"\0") + b"\0"
 
 
 UUID = bytes(range(16, 32))
@@ -57,7 +57,7 @@ def entry_point(table: bytes, version: tuple[int, int] = (2, 8), count: int = 3)
 @needs_corpus
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda path: path.name)
 def test_every_field_is_dmidecodes(machine: Path) -> None:
-    """All fields of BIOS, system, board, chassis, processor, OEM strings, memory arrays and devices."""
+    """For all fields of BIOS, system, board, chassis, processor, OEM strings, memory arrays and devices."""
     table = decode((machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes())
     golden = (machine / "golden/full.txt").read_text("ascii", "replace")
     fields, differences = compared(table, golden)
@@ -86,26 +86,26 @@ def test_the_values_of_the_bytes_are_those_of_the_structures(machine: Path) -> N
 
 @needs_corpus
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda path: path.name)
-def test_what_identifies_in_the_bytes_is_what_dmidecode_prints(machine: Path) -> None:
+def test_the_identifiers_of_the_bytes_are_those_of_dmidecode(machine: Path) -> None:
     text = (machine / "golden/full.txt").read_text("ascii", "replace")
     table, entry = (machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes()
     found = smbios_identifiers(table, entry)
     assert sorted(found) == identifiers_of(decode(table, entry))
-    printed = {(kind, told.strip()) for kind, told in identifiers_of(parse_dmidecode(text))}
-    # Of a memory slot without a module dmidecode prints no texts.
-    empty = {told.strip() for m in decode(table, entry).memory_devices if not m.size_bytes
-             for told in (m.serial, m.asset_tag) if told}  # fmt: skip
+    printed = {(kind, value.strip()) for kind, value in identifiers_of(parse_dmidecode(text))}
+    # dmidecode prints no strings of a memory slot without a module.
+    empty = {value.strip() for m in decode(table, entry).memory_devices if not m.size_bytes
+             for value in (m.serial, m.asset_tag) if value}  # fmt: skip
     nothing = {"", "Not Specified", *empty}
     assert {pair for pair in printed if pair[1] not in nothing} == {
-        (kind, told.strip()) for kind, told in found if told.strip() not in nothing
+        (kind, value.strip()) for kind, value in found if value.strip() not in nothing
     }
-    assert printed - {(kind, told.strip()) for kind, told in found} == set()
+    assert printed - {(kind, value.strip()) for kind, value in found} == set()
 
 
 @needs_corpus
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda path: path.name)
 def test_dmidecodes_text_gives_the_values_of_the_bytes(machine: Path) -> None:
-    """So that evidence of any age can be held against a table: the text is of dmidecode 3.4."""
+    """Old evidence as text can be compared with a table; the text is from dmidecode 3.4."""
     text = (machine / "golden/full.txt").read_text("utf-8", "replace")
     table, entry = (machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes()
     assert smbios_values(parse_dmidecode(text)) == stable_values(table, entry)
@@ -114,7 +114,7 @@ def test_dmidecodes_text_gives_the_values_of_the_bytes(machine: Path) -> None:
 @needs_corpus
 @settings(max_examples=1000, deadline=None)
 @given(st.data())
-def test_the_values_of_a_broken_table_are_those_of_its_structures(data: st.DataObject) -> None:
+def test_the_values_of_a_malformed_table_are_those_of_structures(data: st.DataObject) -> None:
     machine = data.draw(st.sampled_from(MACHINES))
     table = bytearray((machine / "sysfs/DMI").read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
@@ -138,7 +138,7 @@ def test_serial_numbers_are_those_of_the_list_of_machines() -> None:
     assert compared > 0
 
 
-def test_a_table_is_told_with_its_version() -> None:
+def test_a_table_has_its_version() -> None:
     table = decode(TABLE, entry_point(TABLE))
     assert table.version == (2, 8, 0)
     assert table.bios is not None
@@ -149,18 +149,18 @@ def test_a_table_is_told_with_its_version() -> None:
 
 
 @pytest.mark.parametrize(("version", "begin"), [((2, 5), "10111213-1415-1617-"), ((2, 6), "13121110-1514-1716-")])
-def test_the_first_fields_of_a_uuid_are_little_endian_from_2_6_on(version: tuple[int, int], begin: str) -> None:
+def test_the_first_fields_of_a_uuid_are_little_endian_since_2_6(version: tuple[int, int], begin: str) -> None:
     table = decode(TABLE, entry_point(TABLE, version))
     assert table.system is not None
     assert str(table.system.uuid).startswith(begin)
 
 
-@pytest.mark.parametrize(("told", "meant"), [((2, 31), (2, 3, 0)), ((2, 33), (2, 3, 0)), ((2, 51), (2, 6, 0))])
-def test_versions_that_makers_wrote_wrong_are_put_right(told: tuple[int, int], meant: tuple[int, int, int]) -> None:
-    assert decode(TABLE, entry_point(TABLE, told)).version == meant
+@pytest.mark.parametrize(("stated", "meant"), [((2, 31), (2, 3, 0)), ((2, 33), (2, 3, 0)), ((2, 51), (2, 6, 0))])
+def test_wrong_versions_of_vendors_are_corrected(stated: tuple[int, int], meant: tuple[int, int, int]) -> None:
+    assert decode(TABLE, entry_point(TABLE, stated)).version == meant
 
 
-def test_windows_tells_a_table_with_a_header_of_its_own() -> None:
+def test_the_table_of_windows_has_its_own_header() -> None:
     data = bytes([0, 3, 2, 1]) + len(TABLE).to_bytes(4, "little") + TABLE
     cut, version = split_windows(data)
     table = decode(cut, version=version)
@@ -178,8 +178,8 @@ def test_a_uuid_that_is_not_set_is_none(uuid: bytes) -> None:
     assert table.system.uuid_note == ("Not Present" if uuid[0] else "Not Settable")
 
 
-def test_a_short_structure_tells_what_it_has() -> None:
-    """A system of SMBIOS 2.0 has no UUID; one shorter than 8 bytes tells nothing."""
+def test_a_short_structure_has_its_existing_fields() -> None:
+    """A system of SMBIOS 2.0 has no UUID; one shorter than 8 bytes is ignored."""
     table = decode(structure(1, bytes([1, 2, 0, 9]), b"Maker", b"Box") + END)
     assert table.system is not None
     assert (table.system.product, table.system.version, table.system.serial) == ("Box", "", "<BAD INDEX>")
@@ -187,31 +187,31 @@ def test_a_short_structure_tells_what_it_has() -> None:
     assert decode(structure(1, b"\1", b"Maker") + END).system == decode(structure(1, b"", b"Maker") + END).system
 
 
-def test_a_broken_structure_costs_what_is_behind_it_and_is_told() -> None:
+def test_a_malformed_structure_ends_the_table_with_a_problem() -> None:
     table = decode(BIOS + bytes([1, 2, 0, 0]) + SYSTEM)
     assert table.bios is not None
     assert table.system is None
     assert table.problems == (f"the structure at byte {len(BIOS)} has 2 bytes; the table is broken from there on",)
 
 
-def test_texts_that_run_out_of_the_table_are_told() -> None:
+def test_strings_beyond_the_table_are_a_problem() -> None:
     table = decode(BIOS + SYSTEM[:-2])
     assert table.system is None
     assert "runs out of the table" in table.problems[0]
 
 
-def test_a_count_that_is_too_large_is_told() -> None:
+def test_a_count_above_the_structures_is_a_problem() -> None:
     assert "counts 9" in decode(TABLE, entry_point(TABLE, count=9)).problems[0]
 
 
-def test_what_is_not_printed_is_a_dot() -> None:
+def test_unprintable_characters_become_dots() -> None:
     table = decode(structure(0, bytes([1, 1, 0, 0, 1, 0]) + bytes(8), b"Ma\xe4\x01r ") + END)
     assert table.bios is not None
     assert table.bios.vendor == "Ma..r "
 
 
 @pytest.mark.parametrize("data", [b"", b"\1", b"\0\0\0"])
-def test_what_is_no_table_is_refused(data: bytes) -> None:
+def test_other_bytes_than_a_table_are_rejected(data: bytes) -> None:
     for read in (decode, stable_values, smbios_identifiers):
         with pytest.raises(ValueError, match="table"):
             read(data)
@@ -230,7 +230,7 @@ def test_serial_numbers_do_not_show_in_a_repr() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400), st.booleans())
-def test_no_bytes_whatever_raise_but_valueerror(data: bytes, marked: bool) -> None:
+def test_no_bytes_raise_other_errors_than_value_error(data: bytes, marked: bool) -> None:
     entry = (b"_SM3_" * marked + data)[:32]
     for read in (stable_values, smbios_identifiers):
         for attempt in (lambda read=read: read(data), lambda read=read: read(data[8:], entry)):
