@@ -5,6 +5,7 @@ from __future__ import annotations
 from fingerprint._io.times import utc
 from fingerprint.agent.logs import CLOCK, code_of
 from fingerprint.agent.logs.sdk_errors import DENIED, MISMATCH
+from fingerprint.agent.logs.state import FIND_NODE
 from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
 from fingerprint.diagnose.checks.agent import restart_command
 from fingerprint.diagnose.checks.replaced_key import AHEAD, REJECTED, UNDATED
@@ -102,7 +103,7 @@ def _restart(site: Site) -> tuple[str, str]:
 def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return steps, with one more if the running agent could not start again."""
     if _tag(found, "configuration") == "configuration":
-        fix = (f"Before its next start fix {site.places.config}: the agent does not start with it", "")
+        fix = (f"Before its next start fix {site.paths.config}: the agent does not start with it", "")
     elif _tag(found, "vault") == VAULT_EXITS:
         fix = _steps(found["vault"])[0]
     else:
@@ -119,7 +120,7 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if not _tag(found, "waiting").startswith("waiting-"):
         return None
     # The check has read the logs already, so this does not wait.
-    timeline = site.story
+    timeline = site.timeline
     wait = wait_of(site)
     if wait is None:
         return None
@@ -178,7 +179,7 @@ def _why_waiting(
         why = "the service rejects the node: it was deregistered, or its role was changed or removed"
         if _tag(found, "key") == UNDATED:
             why += "; or its key, which has no date, was replaced after the agent's start"
-        return "waiting", why, [(LOOK_FOR_NODE, ""), restart]
+        return "waiting", why, [(FIND_NODE, ""), restart]
     return "waiting", f"it gets no credentials: {error}", [_CHECK_NETWORK, restart]
 
 

@@ -139,6 +139,6 @@ def test_hash_by_wmic_is_written_without_wmi_for_an_old_agent(tmp_path: Path) ->
     for entry in machine["commands"]:
         if entry["argv"][0] == rf"{WINDOWS_DIRECTORY}\System32\wbem\wmic.exe":
             entry.update(returncode=None, stdout="", problem="not-found")
-    house.snapshot.write_text(json.dumps(machine))
-    [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "collector"]
+    setup.snapshot.write_text(json.dumps(machine))
+    [found] = [one for one in setup.json("diagnose")["checks"] if one["name"] == "collector"]
     assert found["text"] == "this Windows has no wmic, and agent 3.3.987.0 has no other recipe"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent_machines import DENIED, MISMATCH, REGENERATED, AgentMachine, line, refused, started
-from fingerprint.agent.logs import conclusion
+from fingerprint.agent.logs import conclusion, read_parts
 
 EXPIRED = "Signature expired: 20261124T110000Z is now earlier than 20261124T113500Z"
 STATUS = "Status code {} returned from AWS API. RequestId: 0a1b-2c3d Message: {}"
@@ -39,7 +39,7 @@ def test_an_error_is_shown_whatever_its_kind_in_the_log(
 
 def test_a_rejected_fingerprint_is_found_in_an_early_log() -> None:
     text = line("11:35:00", "ERROR", f"Retrieve credentials produced unrecoverable aws error: {MISMATCH}") + FOR_A_DAY
-    timeline = read_texts([text.encode()], [], [])
+    timeline = read_parts([text.encode()], [], [])
     assert "the service rejects the fingerprint" in conclusion(timeline)[0]
 
 
@@ -56,7 +56,7 @@ def test_a_status_after_its_error_is_no_second_failure() -> None:
     """As of 3.2.1630 and later."""
     text = refused("11:35:00", f"InvalidSignatureException: {EXPIRED}", "")
     text += line("11:35:00", "ERROR", STATUS.format(400, EXPIRED))
-    timeline = read_texts([text.encode()], [], [])
+    timeline = read_parts([text.encode()], [], [])
     assert (timeline.refresher.failures, list(timeline.refusals)) == (1, ["InvalidSignatureException"])
 
 

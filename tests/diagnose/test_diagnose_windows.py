@@ -9,6 +9,7 @@ import pytest
 
 from agent_machines import REGENERATED, AgentMachine, line, refused, started
 from fingerprint.collectors import collect, wql
+from fingerprint.collectors.other_recipe import json_outputs, wmic_outputs
 from fingerprint.diagnose import Diagnosis, Outcome
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.observation import RECIPE_REMEDY
@@ -176,8 +177,8 @@ def test_wmi_that_does_not_run_is_the_cause_of_a_wait(machine: WindowsMachine) -
 
 
 def test_the_output_of_the_tools_is_as_assumed() -> None:
-    assert wmic_text("uuid") in wmic_texts(UUID)
-    assert cim_text("uuid") in json_texts(UUID)
+    assert wmic_text("uuid") in wmic_outputs(UUID)
+    assert cim_text("uuid") in json_outputs(UUID)
 
 
 @pytest.mark.parametrize(

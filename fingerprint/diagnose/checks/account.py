@@ -129,7 +129,7 @@ def _account_of_profile(site: Site, path: str, profile: str) -> tuple[str, str]:
 
 def _hints(site: Site, record: RegistrationRecord) -> list[tuple[str, str, str]]:
     """Return (region or account, value, source) of each setting that may name where the node should be."""
-    found = [(_REGION, site.setting("Agent", "Region"), f"Agent.Region of {site.places.config}")]
+    found = [(_REGION, site.setting("Agent", "Region"), f"Agent.Region of {site.paths.config}")]
     if not site.elsewhere:
         found += _of_shell(site)
         found += _of_instance(site, record)

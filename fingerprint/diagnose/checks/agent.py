@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from fingerprint._io.text import quoted
 from fingerprint._io.times import utc
-from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, PACKAGE, SNAP, UNITS, WINDOWS_SERVICE, WORKER
+from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, PACKAGE, SNAP, UNITS, WINDOWS_SERVICE, WORKER, paths_of
 from fingerprint.agent.versions import assess, open_vulnerabilities, row_since
 from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose.checks.releases import UPDATE, how_to_update
@@ -28,7 +28,7 @@ _DPKG, _RPM = "/usr/bin/dpkg", "/usr/bin/rpm"
 _LAUNCHCTL = "/bin/launchctl"
 _OS_RELEASE = "/etc/os-release"
 # The third column of dpkg -V and rpm -V marks configuration files, which may change.
-_CONFIGURATION = (" c ", f"{places_of('linux').config.rpartition('/')[0]}/", "/etc/init/", UNITS[0])
+_CONFIGURATION = (" c ", f"{paths_of('linux').config.rpartition('/')[0]}/", "/etc/init/", UNITS[0])
 _SEE_WAITING = "See `waiting` for what fails"
 # States of unit files. A unit that is enabled only in /run does not start at boot.
 _NOT_AT_BOOT = ("disabled", "enabled-runtime", "indirect", "linked", "linked-runtime", "masked", "masked-runtime")
@@ -61,17 +61,17 @@ def installed(site: Site) -> Finding:
     if not found:
         if site.has_agent is None:
             return skipped("the recording does not cover the agent")
-        return failed("the agent is not installed", f"{site.program_folder} has none of its programs",
+        return failed("the agent is not installed", f"{site.program_directory} has none of its programs",
                       remedy="Install it with ssm-setup-cli", tag="not-installed")  # fmt: skip
     if unsafe:
         return failed("users other than root may change the agent's programs, which run as root", *unsafe,
                       remedy="Reinstall it, and find out who changed the permissions")  # fmt: skip
-    if site.places.core in {path.rpartition(site.places.separator)[2] for path in missing}:
+    if site.paths.core in {path.rpartition(site.paths.separator)[2] for path in missing}:
         return failed("the agent's main program is missing", *missing, remedy="Reinstall it", tag="not-installed")
     if missing:
-        return warned(f"{len(missing)} of {len(site.places.binaries)} programs are missing", *missing,
+        return warned(f"{len(missing)} of {len(site.paths.binaries)} programs are missing", *missing,
                       "agents before 3.0 have fewer programs", remedy="Reinstall it")  # fmt: skip
-    return passed(f"installed in {site.program_folder}")
+    return passed(f"installed in {site.program_directory}")
 
 
 def package(site: Site) -> Finding:
@@ -263,14 +263,14 @@ def version(site: Site) -> Finding:
     running, (updated, fails) = _running_another(site), _updated(site)
     if fails:
         concerns.insert(
-            0, (f"{updated}, and has failed since then", _GO_BACK if site.program_folder == SNAP else _SEE_WAITING)
+            0, (f"{updated}, and has failed since then", _GO_BACK if site.program_directory == SNAP else _SEE_WAITING)
         )
     if running:
         concerns.insert(0, (running, "Restart it"))
     evidence = [text for text, _ in concerns]
     if updated and not fails:
         evidence.append(updated)
-    if site.program_folder == SNAP:
+    if site.program_directory == SNAP:
         evidence.append(f"snapd refreshes it automatically: `snap refresh --hold {PACKAGE}` keeps the version")
     if not numbers:
         return warned(f"{quoted(installed)} is not a version of the agent", behaviour.text,
@@ -318,7 +318,7 @@ def _concerns(version: str) -> list[tuple[str, str]]:
 def _updated(site: Site) -> tuple[str, bool]:
     """Return the last update in the agent's log, "" for none, and whether the agent has failed since."""
     try:
-        timeline = site.story
+        timeline = site.timeline
         wait = wait_of(site)
     except OSError:
         return "", False
@@ -327,7 +327,7 @@ def _updated(site: Site) -> tuple[str, bool]:
         if before.version != run.version:
             at = site.seconds_of(run.started)
             when = utc(at) if at is not None else run.started
-            how = "refreshed by snapd" if site.program_folder == SNAP else "updated"
+            how = "refreshed by snapd" if site.program_directory == SNAP else "updated"
             good = timeline.last_good
             fails = wait is not None and wait.since >= run.started > good and bool(good)
             return f"it was {how} from {before.version} to {run.version} at {when}", fails

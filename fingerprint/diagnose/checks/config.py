@@ -23,7 +23,7 @@ _NOTES_SHOWN = 20
 
 def configuration(site: Site) -> Finding:
     """Check that the agent can read its configuration, and that it uses its registration."""
-    path = site.places.config
+    path = site.paths.config
     try:
         config = site.config
     except OSError as error:

@@ -38,7 +38,7 @@ def files(site: Site) -> Finding:
     """Check that others cannot read files with credentials, and that earlier versions left none."""
     credentials = agent_credentials(site)
     shared = credentials.file if credentials is not None and not isinstance(credentials, OSError) else ""
-    unread = [(site.places.identity, credentials)] if isinstance(credentials, OSError) else []
+    unread = [(site.paths.identity, credentials)] if isinstance(credentials, OSError) else []
     check = _on_windows if site.machine.platform == "windows" else _on_unix
     return check(site, shared, unread)
 
@@ -74,7 +74,7 @@ def _conclude(
 
 def _host_management(site: Site) -> tuple[str, ...]:
     """Return the paths of credentials of the default host management role."""
-    return tuple(filter(None, (site.places.host_management, site.places.other_host_management)))
+    return tuple(filter(None, (site.paths.host_management, site.paths.other_host_management)))
 
 
 def _asked(path: str, question: Callable[[str], _T]) -> _T:
@@ -159,7 +159,7 @@ def _who_may(status: FileStatus, of_root: bool) -> str:
 
 def _on_windows(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> Finding:
     # The profile of SYSTEM, as which the agent runs.
-    profile = rf"{site.machine.windows_folder()}\{site.places.shared_credentials}"
+    profile = rf"{site.machine.windows_directory()}\{site.paths.shared_credentials}"
     lists: dict[str, str] = {}
     for path in dict.fromkeys((shared, profile, *_host_management(site))):
         try:

@@ -28,9 +28,9 @@ def last(site: Site) -> Finding:
     """Check that the agent's last credentials are valid."""
     credentials = agent_credentials(site)
     if credentials is None:
-        return skipped("the agent has received no credentials since it was installed", f"no {site.places.identity}")
+        return skipped("the agent has received no credentials since it was installed", f"no {site.paths.identity}")
     if isinstance(credentials, OSError):
-        return unknown(f"{site.places.identity}: {credentials.strerror}", remedy=remedy_for(site, credentials))
+        return unknown(f"{site.paths.identity}: {credentials.strerror}", remedy=remedy_for(site, credentials))
     shared = f"in {printable(credentials.file)}, profile {printable(credentials.profile)}"
     where = shared if credentials.file else "not shared"
     retrieved, expires = printable(credentials.retrieved_at), printable(credentials.expires_at)
@@ -54,7 +54,7 @@ def last(site: Site) -> Finding:
 
 def agent_credentials(site: Site) -> AgentCredentials | OSError | None:
     """Return what the agent wrote about its last credentials; None without it, an error if it is unreadable."""
-    path = site.places.identity
+    path = site.paths.identity
     try:
         credentials = parse_agent_credentials(site.machine.read_file(path))
     except FileNotFoundError:

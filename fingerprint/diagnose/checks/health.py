@@ -22,6 +22,7 @@ from fingerprint.vault.records import register_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fingerprint.agent.logs import Timeline
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
@@ -37,7 +38,7 @@ def reports(site: Site) -> Finding:
         # The checks of registration and vault say why.
         provider = ""
     try:
-        timeline = site.story
+        timeline = site.timeline
     except OSError:
         timeline = None
     if timeline is not None and _skips(site, timeline):
@@ -51,7 +52,7 @@ def reports(site: Site) -> Finding:
     return passed(f"the last report began at {_time(site, timeline.reports.began)}")
 
 
-def _skips(site: Site, timeline: Story) -> bool:
+def _skips(site: Site, timeline: Timeline) -> bool:
     """Return whether the last report was skipped, by the logs and the clock."""
     began = site.seconds_of(timeline.reports.began)
     if began is None or site.copied:
@@ -59,7 +60,7 @@ def _skips(site: Site, timeline: Story) -> bool:
     return timeline.reports.are_skipped(site.machine.now() - began)
 
 
-def _skipping(site: Site, timeline: Story, provider: str) -> Finding:
+def _skipping(site: Site, timeline: Timeline, provider: str) -> Finding:
     reports = timeline.reports
     whose = f"the metadata service of {provider}" if provider in PROVIDERS else "the metadata service of its provider"
     since = _time(site, reports.since)
@@ -80,7 +81,7 @@ def _skipping(site: Site, timeline: Story, provider: str) -> Finding:
     return failed(text, *evidence, **_remedy(site, provider), tag=SKIPPED)
 
 
-def _of_provider(site: Site, timeline: Story | None, provider: str) -> Finding:
+def _of_provider(site: Site, timeline: Timeline | None, provider: str) -> Finding:
     """Return the finding for an agent that skips no report yet, and what will prevent its reports."""
     if provider not in PROVIDERS:
         return warned(

@@ -28,7 +28,7 @@ def registration(site: Site) -> Finding:
         if known is not None:
             return failed(f"not registered here: {known.what}", remedy=known.remedy, tag="not-registered")
         if site.identity_type == EC2:
-            return skipped("this EC2 instance has no hybrid registration", f"source: {site.places.identity}")
+            return skipped("this EC2 instance has no hybrid registration", f"source: {site.paths.identity}")
         return failed(
             "this host is not registered", error.where, remedy="Register it with an activation",
             command=register_command(), tag="not-registered",

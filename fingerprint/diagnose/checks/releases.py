@@ -10,6 +10,7 @@ import errno
 from fingerprint._io.text import hidden, quoted
 from fingerprint._io.times import utc
 from fingerprint.agent.buckets import global_version_url, version_url
+from fingerprint.agent.logs import read_parts
 from fingerprint.agent.paths import PACKAGE, SNAP, UPDATE_LOG
 from fingerprint.agent.proxies import is_socks
 from fingerprint.agent.regions import partition
@@ -58,7 +59,7 @@ class Published(Value):
 
 def how_to_update(site: Site) -> tuple[str, str]:
     """Return a remedy with its command, "" for none. Only snapd changes the version of a snap."""
-    return ("Refresh its snap", f"snap refresh {PACKAGE}") if site.program_folder == SNAP else (UPDATE, "")
+    return ("Refresh its snap", f"snap refresh {PACKAGE}") if site.program_directory == SNAP else (UPDATE, "")
 
 
 def published(site: Site) -> Finding:
@@ -182,12 +183,12 @@ def last_update(site: Site) -> Finding:
     try:
         parts, refused = site.log_parts(UPDATE_LOG)
     except FileNotFoundError:
-        return skipped("no update is logged", f"{site.places.logs} does not exist")
+        return skipped("no update is logged", f"{site.paths.logs} does not exist")
     except OSError as error:
-        return skipped(f"cannot read {site.places.logs} ({error.strerror or error})")
-    logs = [read_texts(parts, [], []).beside]
+        return skipped(f"cannot read {site.paths.logs} ({error.strerror or error})")
+    logs = [read_parts(parts, [], []).beside]
     try:
-        logs.append(site.story.beside)
+        logs.append(site.timeline.beside)
     except OSError:
         # Agents before 3.0.1031 log updates there.
         pass

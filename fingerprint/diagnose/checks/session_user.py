@@ -319,7 +319,7 @@ def _said(result: CommandResult) -> tuple[str, ...]:
 
 def _is_administrator(site: Site, net: str, controller: bool) -> tuple[bool | None, tuple[str, ...]]:
     """Return whether the account is an administrator, None if unknown, and the evidence."""
-    powershell = powershell_path(site.machine.windows_folder())
+    powershell = powershell_path(site.machine.windows_directory())
     [names] = site.run((powershell, "-NoProfile", "-NonInteractive", "-Command", _GROUP_NAMES))
     lines = [line.strip().rpartition("\\")[2] for line in names.stdout.decode("utf-8", "replace").splitlines()]
     local, *domain = [name for name in lines if name] or ["Administrators"]

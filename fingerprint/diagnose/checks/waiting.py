@@ -16,7 +16,7 @@ from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.agent.logs import Wait
+    from fingerprint.agent.logs import Timeline, Wait
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
@@ -29,7 +29,7 @@ def wait_of(site: Site) -> Wait | None:
 
     Raises OSError if the logs cannot be read.
     """
-    timeline = site.story
+    timeline = site.timeline
     if timeline.refresher.waiting and _received_since(site, timeline.refresher) is None:
         return timeline.refresher
     return timeline.worker if timeline.worker.waiting else None
@@ -40,7 +40,7 @@ def _received_since(site: Site, wait: Wait) -> float | None:
     return site.got_after(max(wait.failed, wait.slept))
 
 
-def next_retry(site: Site, timeline: Story) -> Retry | None:
+def next_retry(site: Site, timeline: Timeline) -> Retry | None:
     """Return when a waiting agent retries; None if unknown.
 
     Args:
@@ -60,16 +60,16 @@ def next_retry(site: Site, timeline: Story) -> Retry | None:
 def state(site: Site) -> Finding:
     """Check that the agent does not wait."""
     try:
-        timeline = site.story
+        timeline = site.timeline
     except FileNotFoundError:
         reason = f"there is no {MAIN_LOG} in {site.paths.logs}"
         return unknown(reason, *site.unread_logs) if site.runs else skipped(reason, *site.unread_logs)
     except OSError as error:
-        return unknown(f"cannot read the logs in {site.places.logs} ({error.strerror})", *site.unread_logs,
+        return unknown(f"cannot read the logs in {site.paths.logs} ({error.strerror})", *site.unread_logs,
                        remedy=site.rights if error.errno in (errno.EACCES, errno.EPERM) else "")  # fmt: skip
     unread = [f"not read: {log}" for log in site.unread_logs]
-    if not timeline.timeline:
-        reason = f"no line about credentials or hibernation in {site.places.logs} ({timeline.lines} lines)"
+    if not timeline.events:
+        reason = f"no line about credentials or hibernation in {site.paths.logs} ({timeline.lines} lines)"
         return skipped(reason, *unread)
     good = site.seconds_of(timeline.last_good)
     last_good = f"last good: {utc(good) if good is not None else timeline.last_good or 'not in these logs'}"
@@ -108,7 +108,7 @@ def state(site: Site) -> Finding:
     evidence.append(site.behaviour.text)
     if _is_unread(site):
         evidence.append(
-            f"{site.places.config} was written after the agent's start: the running agent may have other limits"
+            f"{site.paths.config} was written after the agent's start: the running agent may have other limits"
         )
     return failed(
         f"since {when} {what}", *evidence, remedy="Fix the cause, then restart the agent: it retries at once",
@@ -128,17 +128,17 @@ def _is_unread(site: Site) -> bool:
     return started is not None and limits != [None, None] and written > started + GRACE_SECONDS
 
 
-def _awake(site: Site, timeline: Story, *evidence: str) -> Finding:
+def _awake(site: Site, timeline: Timeline, *evidence: str) -> Finding:
     """Return the finding for an agent that does not wait; unknown if it was just started and waited before."""
     started = site.seconds_of(timeline.started)
     just = started is not None and site.machine.now() - started < _FIRST_PING_SECONDS
     received = _received_since(site, timeline.refresher) if timeline.refresher.since else None
     if received is not None:
-        text = f"by {site.places.identity} it received credentials at {utc(received)}, after the last failure"
+        text = f"by {site.paths.identity} it received credentials at {utc(received)}, after the last failure"
         evidence = (text, *evidence)
-    if timeline.refresher.untold and received is None:
+    if timeline.refresher.unconfirmed and received is None:
         wait, what = timeline.refresher, "whether it receives credentials"
-    elif timeline.worker.untold and just:
+    elif timeline.worker.unconfirmed and just:
         wait, what = timeline.worker, "whether its health pings are answered"
     else:
         return passed("the agent does not wait", *evidence)

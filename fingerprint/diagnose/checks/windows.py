@@ -168,7 +168,7 @@ def _without_wmic(site: Site) -> bool:
 
 def image_state(site: Site) -> Finding:
     """Check that sysprep has finished on this host."""
-    reg = rf"{site.machine.windows_folder()}\System32\reg.exe"
+    reg = rf"{site.machine.windows_directory()}\System32\reg.exe"
     [result] = site.run((reg, "query", _STATE_KEY, "/v", "ImageState"))
     if result.problem == "not-recorded":
         return skipped("not in the recording")

@@ -70,7 +70,7 @@ LOGS: dict[str, tuple[str, bool, int, str]] = {
 @pytest.mark.parametrize("name", LOGS)
 def test_skipped_reports_end_with_a_sent_report(name: str) -> None:
     text, skipped, count, since = LOGS[name]
-    timeline = read_texts([text.encode()], [], [])
+    timeline = read_parts([text.encode()], [], [])
     assert timeline.skips_reports == skipped
     assert timeline.reports.skipped == count
     assert timeline.reports.since == (f"2026-11-24 {since}" if since else "")
@@ -90,13 +90,13 @@ def test_lines_between_reports_do_not_matter(name: str, padding: int) -> None:
     lines = text.splitlines(keepends=True)
     middle = next((n for n, one in enumerate(lines) if "Skipping" in one), len(lines) - 1) + 1
     spread = "".join(lines[:middle]) + filler + "".join(lines[middle:])
-    timeline = read_texts([(reported("08:02:00") * 50 + spread).encode()], [], [])
+    timeline = read_parts([(reported("08:02:00") * 50 + spread).encode()], [], [])
     assert (timeline.skips_reports, timeline.reports.since) == (skipped, f"2026-11-24 {since}" if since else "")
 
 
 @pytest.mark.parametrize("error", ["RequestError: send request failed", "AccessDeniedException: x"])
 def test_missing_credentials_have_priority_over_reports(error: str) -> None:
-    now = present(read_texts([(RUNS + skips("08:05:00") + refused("08:30:00", error)).encode()], [], []))
+    now = present(read_parts([(RUNS + skips("08:05:00") + refused("08:30:00", error)).encode()], [], []))
     assert now.state == State.FAILING
     assert OFFLINE not in now.cause
 

@@ -294,7 +294,7 @@ def test_the_order_of_the_main_log_counts_not_its_clock(machine: AgentMachine) -
 
 def test_errors_before_the_main_log_are_used() -> None:
     errors = refused("06:00:00", pause="").encode() + refused("11:40:00", pause="").encode()
-    timeline = read_texts([refused("11:40:00", pause="").encode()], [errors], [])
+    timeline = read_parts([refused("11:40:00", pause="").encode()], [errors], [])
     assert timeline.refresher.since == "2026-11-24 06:00:00"
     assert timeline.refresher.failures == 2
 
@@ -417,7 +417,7 @@ def test_a_line_of_a_megabyte_does_not_hold_anything_up() -> None:
 
 def test_a_line_that_was_cut_off_swallows_no_other() -> None:
     cut = line("11:00:00", "ERROR", "Cannot connect to AWS Systems Manager.  The hardware ID (abc", "")
-    timeline = read_texts([(cut + line("11:00:01", "INFO", REGENERATED, "") + refused("11:00:02")).encode()], [], [])
+    timeline = read_parts([(cut + line("11:00:01", "INFO", REGENERATED, "") + refused("11:00:02")).encode()], [], [])
     assert timeline.regenerated_at == ["2026-11-24 11:00:01"]
     assert "MachineFingerprintDoesNotMatch" in timeline.refusals
 
