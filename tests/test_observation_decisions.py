@@ -31,7 +31,7 @@ def host(tmp_path: Path) -> AgentMachine:
 
 def vault_of(host: AgentMachine) -> Vault:
     host.write()
-    return Vault(str(host.vault_path), state=str(host.folder / "state"))
+    return Vault(str(host.vault_path), state=str(host.directory / "state"))
 
 
 def taken(host: AgentMachine, machine: RecordedMachine | None = None, **options: Any) -> Observation:
@@ -95,7 +95,7 @@ def unread(host: AgentMachine) -> None:
     for entry in host.snapshot["commands"]:
         if "dmidecode" in entry["argv"][0]:
             entry.update(returncode=1, stdout="", stderr="cannot read", problem="")
-    host.snapshot["addresses"] = AgentMachine(host.folder, ip="192.0.2.99").snapshot["addresses"]
+    host.snapshot["addresses"] = AgentMachine(host.directory, ip="192.0.2.99").snapshot["addresses"]
     host.snapshot["hostName"] = "other"
     host.snapshot["takenBy"] = {"uid": 0, "asAgent": True, "rawIo": True}
 

@@ -124,7 +124,7 @@ def test_every_printed_remedy_works_where_it_is_printed(
             assert one.path in (*_READ_ONLY, *_FIXES, *_STEPS, "vault init", "snapshot"), one.line
         if any(one.path in _FIXES for one in remedy):
             require_accepted(machine, remedy)
-        for path in (machine.folder / "Vault", machine.folder / "state"):
+        for path in (machine.directory / "Vault", machine.directory / "state"):
             shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(kept, machine.directory, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(kept)

@@ -381,7 +381,7 @@ def test_the_command_warns_if_it_finished_another_provider(vault: Vault, service
     # The answer came, and the process died before it was stored.
     with vault.edit():
         vault.history.mark(pending(vault)[0].number, "RegistrationKey", "answered", vault.now(),
-                           node=service.nodes()[0]["id"])  # fmt: skip
+                           more={"node": service.nodes()[0]["id"]})  # fmt: skip
     done = run("--vault", vault.path, "register", "--region", REGION, "--provider", "azure",
                env=environment(Path(vault.state), AWS_ENDPOINT_URL_SSM=service.endpoint))  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -122,7 +122,7 @@ def test_every_json_answer_is_valid_by_its_schema(
 ) -> None:
     words = words_of(machine, path)
     if path == "snapshot":
-        words[-1] = str(machine.folder / "new.json")
+        words[-1] = str(machine.directory / "new.json")
     reveal = ["--reveal"] * ("revealed" in request.node.name)
     done = run(*words, "--output", "json", *reveal, env=machine.env)
     answer: dict[str, Any] = json.loads(done.stdout)

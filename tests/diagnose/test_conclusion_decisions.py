@@ -13,8 +13,8 @@ from broken_machines import NO_PERMISSION, other_machine
 from fingerprint.diagnose import Site
 from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
 from fingerprint.diagnose.checks.agent import restart_command
-from fingerprint.diagnose.checks.registration import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.checks.replaced_key import AHEAD, REJECTED, UNDATED
+from fingerprint.diagnose.checks.vault import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.conclusion import conclude
 from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
 from fingerprint.diagnose.result import (
@@ -27,10 +27,10 @@ from fingerprint.diagnose.result import (
     Outcome,
     Result,
     failed,
+    not_on_disk,
     passed,
     skipped,
     unknown,
-    untold,
     warned,
 )
 from fingerprint.errors import VaultUnreadable
@@ -79,8 +79,8 @@ FINE, AWAKE = ("one", passed("fine")), ("waiting", passed("nothing waits"))
          [step("unread"), step("also unread")]),
         ([("one", UNREAD), ("two", WARNED), ("three", problem()), ("four", problem("other"))], "broken", "three",
          [step()]),
-        ([("one", untold("not on a disk")), ("two", untold("not on a disk"))], "cannot-tell", "one", []),
-        ([("one", untold("not on a disk")), FINE], "healthy", "", []),
+        ([("one", not_on_disk("not on a disk")), ("two", not_on_disk("not on a disk"))], "cannot-tell", "one", []),
+        ([("one", not_on_disk("not on a disk")), FINE], "healthy", "", []),
         ([("one", skipped(NOT_ASKED)), ("two", skipped("not here"))], "cannot-tell", "one", []),
         ([("one", skipped("not here")), ("two", skipped(OF_ANOTHER))], "cannot-tell", "one", []),
         ([("one", skipped(NOT_ASKED)), FINE], "healthy", "", []),

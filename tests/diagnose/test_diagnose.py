@@ -246,7 +246,7 @@ def test_the_text_fits_80_columns_and_the_json_its_schema(machine: AgentMachine,
     wide = [
         line for line in done.stdout.splitlines()
         # Commands and paths of files are not wrapped.
-        if len(line) > 80 and not commands_in(line) and str(machine.folder) not in line
+        if len(line) > 80 and not commands_in(line) and str(machine.directory) not in line
     ]  # fmt: skip
     assert wide == []
     assert done.returncode == (0 if state == "warnings" else 1)
@@ -357,7 +357,7 @@ def test_an_unreadable_registration_predicts_no_new_fingerprint(machine: AgentMa
     assert ("neither the registration nor the fingerprint can be read" in conclusion.text) == (record is not None)
     assert "is safe" not in conclusion.text
     assert "new fingerprint" not in json.dumps([*conclusion.text, *conclusion.steps])
-    machine.record = AgentMachine(machine.folder).record
+    machine.record = AgentMachine(machine.directory).record
     assert "the fingerprint is safe" in machine.diagnosis().conclusion.text
 
 

@@ -56,7 +56,7 @@ def replaced_by_the_agent(machine: KnownMachine) -> None:
 def writable_journal(machine: KnownMachine) -> None:
     """Replace the fingerprint, with a journal that others can write, so that it proves nothing."""
     replaced_by_the_agent(machine)
-    machine.afterwards.append(lambda m: Path(m.vault.history.folder).chmod(0o777))
+    machine.afterwards.append(lambda m: Path(m.vault.history.directory).chmod(0o777))
 
 
 def elsewhere(key: str) -> Change:
