@@ -111,25 +111,21 @@ def recipe_change(
     *,
     timeout: float | None = None,
 ) -> RecipeChange | None:
-    """Compare a machine that does not match its record by the other hash recipes of Windows, and by other type IDs.
+    """Return the comparison by another hash recipe of Windows, or by other type IDs, that fits the record, or None.
 
     Args:
         record: the record.
         verdict, collection: by the recipe that the installed agent uses.
         machine: the machine, from which the data of the other recipes is read.
         timeout: seconds for each command.
-
-    Returns:
-        The comparison by the recipe that fits the record; None if none does.
     """
     if not collection.recipe or verdict.reason not in (Reason.SID_DIFFERS, Reason.NOT_SIMILAR):
         return None
     # Imported here: only Windows has recipes.
     from fingerprint.collectors.other_recipe import other_recipe
 
-    found = other_recipe(
-        machine, collection, record.hardware_hash, machine.timeout if timeout is None else timeout
-    )  # fmt: skip
+    seconds = machine.timeout if timeout is None else timeout
+    found = other_recipe(machine, collection, record.hardware_hash, seconds)
     return None if found is None else RecipeChange(found, compare_with(record, found.collection).verdict)
 
 

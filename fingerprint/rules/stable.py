@@ -110,7 +110,7 @@ class StableVerdict(Value):
         """The reason in one sentence."""
         if self.turning:
             unread = (name for name, _, _, _, agreement, _ in self.entries if agreement == Agreement.UNKNOWN)
-            return f"{', '.join(unread)} are unreadable and could change the outcome"
+            return f"unreadable attributes could change the outcome: {', '.join(unread)}"
         if self.void:
             return self.void
         agree = self._hardware(Agreement.AGREES)
@@ -222,7 +222,7 @@ def smbios_values(table: SmbiosTable) -> dict[str, str]:
     serials: list[str] = []
     for name, structure in (("system-serial", system), ("board-serial", board), ("chassis-serial", chassis)):
         serial = clean_serial(structure.serial) if structure else ""
-        # Many vendors write one number into all three fields; it counts as evidence once.
+        # Many makers write one number into all three fields; it counts as evidence once.
         if serial and serial not in serials:
             serials.append(serial)
             found[name] = value_of(name, serial)

@@ -1,6 +1,6 @@
 /* The canonical form of strings and UUIDs of firmware, for comparison, and the placeholders among them.
 
-   Vendors leave placeholders in fields that they do not fill. A placeholder that passed for a serial number would make
+   Makers leave placeholders in fields that they do not fill. A placeholder that passed for a serial number would make
    two machines equal, so the lists are wide: a real value that a list matches only counts as absent. The rules come
    from 81,325 reports of machines; docs/stable.md explains them. */
 
@@ -47,8 +47,7 @@ static int is_separator(char c) {
     }
 }
 
-/* Return whether a text is in a list. Most of them are real values, so one character is compared
-   before the others. */
+/* Return whether a text is in a list. One character is compared before the others, because few values are listed. */
 static int is_listed(const char *text, size_t length) {
     for (size_t i = 0; i < sizeof PLACEHOLDERS / sizeof *PLACEHOLDERS; i++)
         if (PLACEHOLDERS[i][0] == text[0] && strlen(PLACEHOLDERS[i]) == length
@@ -98,7 +97,7 @@ static int is_placeholder(const char *text, size_t length) {
 /* Write the canonical form of a text, NUL-terminated; return its length, 0 for a placeholder.
 
    A byte that is not printable ASCII becomes a dot, as dmidecode prints it; a run of blanks becomes one; letters become
-   lower case, because updates of the firmware change the case of vendors' names. `to` has CANONICAL_SIZE bytes. */
+   lower case, because updates of the firmware change the case of makers' names. `to` has CANONICAL_SIZE bytes. */
 static size_t canonical_text(const unsigned char *from, size_t length, char *to) {
     size_t n = 0;
     int blank = 0;
@@ -190,7 +189,7 @@ static size_t canonical_uuid(const unsigned char *bytes, char *to) {
     return 32;
 }
 
-/* Parts of vendor, product and firmware names, and the hypervisor that writes them; the first match counts. */
+/* Parts of maker, product and firmware names, and the hypervisor that writes them; the first match counts. */
 static const char *const HYPERVISORS[][2] = {
     { "vmware", "vmware" }, { "virtualbox", "virtualbox" }, { "innotek", "virtualbox" },
     { "parallels virtual", "parallels" }, { "parallels arm", "parallels" }, { "amazon ec2", "ec2" },

@@ -215,9 +215,9 @@ static int64_t fleet_count_changed(const fleet_column *saved, const fleet_column
 }
 
 /* Decide the rows from `begin` to `end`. reasons has an item for each row of the batch. matched and totals, unless
-   NULL, have the same size and get the counts of every row; without them a row is decided by as few columns as it needs.
-   changed, unless NULL, has an item for each attribute, which grows by the number of rows where the attribute differs;
-   it requires the counts. */
+   NULL, have the same size and get the counts of every row; without them a row is decided by as few columns as it
+   needs. changed, unless NULL, has an item for each attribute, which grows by the number of rows where the attribute
+   differs; it requires the counts. */
 static void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end, uint8_t *reasons, uint8_t *matched,
                          uint8_t *totals, int64_t *changed) {
     fleet_block block;

@@ -97,7 +97,7 @@ static int smbios_entry(const unsigned char *entry, size_t length, unsigned long
     }
     if (length >= 31 && !memcmp(entry, "_SM_", 4)) {
         unsigned int both = (unsigned int)entry[6] << 8 | entry[7];
-        /* Wrong versions of some vendors: 2.31 and 2.33 mean 2.3, 2.51 means 2.6. */
+        /* Wrong versions of some makers: 2.31 and 2.33 mean 2.3, 2.51 means 2.6. */
         if (both == 0x021F || both == 0x0221) both = 0x0203;
         if (both == 0x0233) both = 0x0206;
         *version = (unsigned long)both << 8;

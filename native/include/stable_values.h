@@ -222,7 +222,7 @@ static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *pr
             memcpy(to, first, strlen(first) + 1);
         }
     }
-    /* Many vendors write one number into all three fields; it counts as evidence once. */
+    /* Many makers write one number into all three fields; it counts as evidence once. */
     for (int i = 0; i < 3; i++) {
         static const char *const name[3] = { "system-serial", "board-serial", "chassis-serial" };
         char *const value[3] = { facts->system_serial, facts->board_serial, facts->chassis_serial };

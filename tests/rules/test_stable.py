@@ -104,7 +104,7 @@ def test_unreadable_attributes_never_count_as_equal() -> None:
     verdict = decide(PHYSICAL, without(PHYSICAL, *names), unreadable=names)
     assert verdict.outcome == Outcome.CANNOT_TELL
     assert verdict.turning
-    assert verdict.why == "system-uuid, system-serial, board-serial are unreadable and could change the outcome"
+    assert verdict.why == "unreadable attributes could change the outcome: system-uuid, system-serial, board-serial"
 
 
 def test_unread_values_that_cannot_turn_the_outcome_are_ignored() -> None:

@@ -156,7 +156,7 @@ def test_the_first_fields_of_a_uuid_are_little_endian_since_2_6(version: tuple[i
 
 
 @pytest.mark.parametrize(("stated", "meant"), [((2, 31), (2, 3, 0)), ((2, 33), (2, 3, 0)), ((2, 51), (2, 6, 0))])
-def test_wrong_versions_of_vendors_are_corrected(stated: tuple[int, int], meant: tuple[int, int, int]) -> None:
+def test_wrong_versions_of_makers_are_corrected(stated: tuple[int, int], meant: tuple[int, int, int]) -> None:
     assert decode(TABLE, entry_point(TABLE, stated)).version == meant
 
 

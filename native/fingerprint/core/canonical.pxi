@@ -52,7 +52,7 @@ def canonical_uuid(text):
 
 
 def hypervisor_of(*names):
-    """Return the hypervisor that names of vendor, product and firmware contain: "none" for no match, "" for no names."""
+    """Return the hypervisor that names of maker, product and firmware contain: "none" for no match, "" for no name."""
     cdef const char *known[8]
     cdef size_t count = 0
     kept = [clean(name).encode("ascii") for name in names[:8]]

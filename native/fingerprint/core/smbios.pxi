@@ -82,7 +82,7 @@ def smbios_identifiers(bytes table, bytes entry_point=None, version=None):
     """Return the identifiers in a raw table, each as (kind, text as dmidecode prints it).
 
     Kinds are "serial" and "asset" (of system, boards, chassis, processors and memory modules), "uuid" of the system,
-    and "oem" (the vendor's own strings). Fields that are not specified, and everything after a malformed structure,
+    and "oem" (the maker's own strings). Fields that are not specified, and everything after a malformed structure,
     are left out.
 
     Args:

@@ -160,7 +160,10 @@ cdef class Near:
             begin = 0
             while begin < self.tokens.used[c]:
                 end = min(begin + step, self.tokens.used[c])
-                while end < self.tokens.used[c] and self.tokens.tokens[c][end].code == self.tokens.tokens[c][end - 1].code:
+                # A task has all rows of a code.
+                while end < self.tokens.used[c] and (
+                    self.tokens.tokens[c][end].code == self.tokens.tokens[c][end - 1].code
+                ):
                     end += 1
                 tasks.append((c, begin, end))
                 begin = end
