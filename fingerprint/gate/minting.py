@@ -121,7 +121,7 @@ def _already(vault: Vault) -> Refused:
     return Refused(
         "the vault already holds a fingerprint; nothing was written",
         where=vault.path,
-        remedy="To see whether it still fits: fingerprint check. To start over: fingerprint vault reset --yes",
+        remedy="Verify it with: fingerprint check. To start over: fingerprint vault reset --yes",
     )
 
 
@@ -165,5 +165,5 @@ def require_valid(collection: Collection) -> None:
         raise CollectError(
             f"values that are not valid UTF-8: {', '.join(broken)}",
             where=collection[broken[0]].source,
-            remedy="Fix the source: such a value cannot be stored",
+            remedy="Fix the source: only valid UTF-8 can be stored",
         )

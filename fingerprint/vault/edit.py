@@ -37,7 +37,7 @@ _BLOCK = 4096
 
 
 class VaultEdit:
-    """An open, locked vault: read, decide, then store, with nobody in between."""
+    """An open, locked vault: read, decide, then store, without another writer of ours in between."""
 
     def __init__(self, vault: Vault, wait: float) -> None:
         self._vault = vault
@@ -52,7 +52,7 @@ class VaultEdit:
             self._directory = Directory.make(self._vault.path, self._mode)
             try:
                 self._directory.lock(self._wait)
-                # While this one waited another directory may have come to the path: that one is the vault.
+                # During the wait another directory may have taken the path: that one is the vault.
                 self._directory.require_in_place()
                 self._noted = self._vault.settle_state()
                 break
@@ -87,8 +87,8 @@ class VaultEdit:
             rule: the rule that decided, if one did.
 
         Raises:
-            VaultCorrupt, VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read
-                or not be replaced; it is as it was.
+            VaultCorrupt, VaultUnreadable, VaultUnsafe, VaultDenied: the present record could not be read or
+                replaced; it is unchanged.
         """
         with self._directory.make_inner("Store", self._mode) as store:
             data = encode_fingerprint(record, read_settled(store, FINGERPRINT_KEY) or b"")
@@ -133,12 +133,12 @@ class VaultEdit:
         return number
 
     def force(self, key: str, data: bytes, *, why: str) -> None:
-        """Replace the bytes of a key even if what is there, record or manifest, is corrupt or lost.
+        """Replace the bytes of a key even if the present record or manifest is corrupt or lost.
 
-        For what a person asked for by name; the replaced bytes stay in the history.
+        Only for what a person asked for by name; the replaced bytes stay in the history.
 
         Raises:
-            VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read.
+            VaultUnreadable, VaultUnsafe, VaultDenied: the present bytes could not be read.
         """
         self._store(key, data, None, why, "")
 
@@ -175,7 +175,7 @@ class VaultEdit:
             manifest = None
         with self._directory.make_inner("Store", self._mode) as store:
             before = read_settled(store, key)
-            # What cannot be read is met before anything is written.
+            # Reading comes first, so that a failure of it leaves everything unwritten.
             listed = self._listed(store, key)
             if check and (before is not None or key in (manifest or {})):
                 # Raises for a record that is lost, corrupt or damaged: it must not be overwritten.
@@ -184,18 +184,18 @@ class VaultEdit:
             if before != data:
                 number = self._replace(store, key, before, data, why, rule)
             else:
-                # Who wrote it may have been killed before it was durable.
+                # Its writer may have been killed before it was durable.
                 store.make_durable(key)
-            # Data before manifest: a crash between the two leaves data that reading finds by itself.
+            # Data before manifest: after a crash between the two, reading finds the data without the manifest.
             self._list(store, key, listed, why)
-            # Else nobody would find in the vault what is acknowledged now.
+            # Otherwise an acknowledged record would not be in the vault.
             store.require_in_place()
         if number is not None:
             self._mark_written(number, key)
         self._note_place()
 
     def _note_place(self) -> None:
-        """Write down which directory holds what was written now."""
+        """Note which directory the vault is, in our state directory."""
         if self._noted:
             return
         from fingerprint.vault.state_keys import note_place
@@ -204,11 +204,11 @@ class VaultEdit:
         try:
             note_place(vault.state, vault.path, vault.state_key)
         except VaultError:
-            # The record is there, and the next write says where that is.
+            # The record is stored; the next write notes the directory.
             return
 
     def _list(self, store: Directory, key: str, wanted: _Listed, why: str) -> None:
-        """Let the manifest list all records in Store, and a key that was written there."""
+        """Write the manifest so that it lists all records in Store, and the key that was written there."""
         name = self._vault.manifest_name
         for left in reversed(range(DECISIONS)):
             present, listed, corrupt = wanted
@@ -242,7 +242,7 @@ class VaultEdit:
         return present, listed if corrupt or listed != manifest else None, corrupt
 
     def _mark_written(self, number: int, key: str) -> None:
-        """Say in the journal that a change was made."""
+        """Mark a change in the journal as made."""
         try:
             self._vault.history.mark(number, key, WRITTEN, self._vault.now(), durable=False)
         except VaultError:
@@ -273,13 +273,13 @@ class VaultEdit:
                 if changed and there is not None and there != before and not is_torn(there):
                     self._found(key)(before, there)
             except VaultError:
-                # The error that brought us here is the one to report; unmarked, what lies in the vault decides.
+                # The caller reports the first error; for an unmarked change the bytes in the vault decide.
                 pass
             raise
         return number
 
     def _found(self, key: str) -> Callable[[bytes | None, bytes], None]:
-        """Return what writes into the journal that another program replaced some bytes of a key by others."""
+        """Return a function that notes in the journal that another program replaced bytes of a key by others."""
         history, now = self._vault.history, self._vault.now
 
         def found(before: bytes | None, after: bytes) -> None:
@@ -288,7 +288,7 @@ class VaultEdit:
         return found
 
     def _keep_left_over(self, store: Directory, key: str, before: bytes | None) -> None:
-        """Keep what a writer that died had displaced: another program may have written that."""
+        """Keep in the journal what a dead writer had displaced: another program may have written it."""
         left = store.left_over(key)
         if not left or is_torn(left) or left == before:
             return
@@ -298,11 +298,11 @@ class VaultEdit:
         if before is not None:
             self._found(key)(left, before)
         else:
-            # It may be all that there is of a record.
+            # It may be the only copy of a record.
             history.record(key, None, left, why=FOUND, rule="", now=now, state=BYTES_FOUND)
 
     def _entries(self, manifest: bytes) -> dict[str, str]:
-        """Return what a corrupt manifest lists all the same, and the new one takes over."""
+        """Return the readable entries of a corrupt manifest, which the new one takes over."""
         from fingerprint.vault.agent_manifest import decode_as_agent, kept_entries
 
         return kept_entries(decode_as_agent(manifest))

@@ -1,4 +1,4 @@
-"""What a vault held before and what was written last, in our own state directory: a journal a vault.
+"""Keep what a vault held before and what was written last, in our own state directory: one journal for each vault.
 
 A change is announced with the bytes before and after it, durably, before the vault is written, and marked as
 written afterwards. So every replaced record can be restored, a change during which the process died does not count as
@@ -15,7 +15,6 @@ from fingerprint._io.times import utc
 from fingerprint.errors import VaultError, VaultMissing
 from fingerprint.vault.files import FILES, Directory
 from fingerprint.vault.journal import (
-    AHEAD,
     BYTES_FOUND,
     CHANGE,
     FOUND,
@@ -110,12 +109,12 @@ class History:
         Raises:
             VaultError: it could not be written durably; then the caller must not change the vault.
         """
-        # Imported here: who only reads needs none of it.
+        # Imported here: reading does not need it.
         from fingerprint.vault.audit import append_audit, who
 
         with Directory.make(self.directory, 0o700) as directory:
             last, lines, end = self._end(directory)
-            # What the process of the change before did not live to mark.
+            # The mark that the writer of the change before did not write.
             mark = self._settling(directory, end, key, after if state == BYTES_FOUND else before, last, lines + 1)
             change = {
                 "number": last + 1,
@@ -138,19 +137,6 @@ class History:
             directory.append(self.name, mark + sealed(entry))
         append_audit(self.state, change)
         return last + 1
-
-    def ask(self, key: str, before: bytes | None, after: bytes, request: dict[str, Any], why: str, now: float) -> int:
-        """Write a request to the service into the journal before it is sent, and return the entry's number.
-
-        Args:
-            key, before, why, now: as `record`.
-            after: what the vault will hold, as far as it is known before the answer.
-            request: what the service is asked.
-
-        Raises:
-            VaultError: as `record`.
-        """
-        return self.record(key, before, after, why=why, rule="", now=now, state=AHEAD, request=request)
 
     def found(self, key: str, data: bytes, now: float) -> None:
         """Note bytes in the vault that another program wrote. The caller holds the lock of the vault.
@@ -340,7 +326,7 @@ class History:
         return [number for number, entry in parsed(self._data()) if entry is None]
 
     def mentions(self, data: bytes) -> bool:
-        """Return whether bytes stand in the journal, without reading its entries. Raises as `entries`."""
+        """Return whether the journal has some bytes, without parsing its entries. Raises as `entries`."""
         return dumps(text_of(data)) in self._data()
 
     def first_damage(self) -> tuple[int, int] | None:
@@ -386,7 +372,7 @@ class History:
             seen, data = data, self._data()
             if data == seen:
                 break
-            # A writer came in between the journal and the vault.
+            # A program wrote between the two readings.
         return found
 
     def _data(self) -> bytes:

@@ -90,7 +90,7 @@ class ManifestState(Value):
 
     @property
     def sound(self) -> bool:
-        """Whether the agent finds all that lies in the vault."""
+        """Whether the agent finds all records in the vault."""
         return self.kind in (SOUND, NONE)
 
 
@@ -125,7 +125,7 @@ def manifest_state(vault: Vault, manifest_name: str = "") -> ManifestState:
 def to_list(vault: Vault, listed: dict[str, str], store: Directory, *, copies: bool) -> tuple[str, ...]:
     """Return the keys of a vault whose entry does not lead to their record in Store, and should.
 
-    Not of a key with another record elsewhere: which of the two is right cannot be decided.
+    A key with another record elsewhere is left out: which of the two is right cannot be decided.
 
     Args:
         vault: the vault.
@@ -173,7 +173,7 @@ class _Listing:
         self._where = os.path.join(vault.path, name)
         self._names = [] if store is None else store.names()
         self._listed = listed
-        # A path with a damaged text is no other vault's.
+        # A path with damaged text is not another vault's.
         self._copies = copies
 
     def to_list(self) -> tuple[str, ...]:
@@ -254,7 +254,7 @@ class _Listing:
             repaired = tuple(sorted(after.items()))
         return ManifestState(
             kind, does, what, self._where, tuple(kinds.items()), good, tuple(self._listed.items()), repaired,
-            self._remedy(lost) if lost else f"List what lies in Store again: {REPAIR}",
+            self._remedy(lost) if lost else f"List the records of Store again: {REPAIR}",
         )  # fmt: skip
 
     def _lets_mint(self, after: dict[str, str]) -> bool:
@@ -324,7 +324,7 @@ def _content(vault: Vault, path: str) -> bytes | None:
 def _read_elsewhere(vault: Vault, path: str) -> bytes | None:
     try:
         here = vault.on_its_machine(path)
-        # Of what is no file the agent reads nothing, either.
+        # The agent reads regular files only.
         if not os.path.isfile(here):
             return None
         with open(here, "rb") as file:

@@ -1,4 +1,4 @@
-"""The lines of a vault's journal: what announces a change, what says how it ended, and what follows from both.
+"""Encode and decode the lines of a vault's journal, and decide from them how each change ended.
 
 A change is announced before it is made, and marked as written afterwards. A process can die in between: then
 the next bytes that were found in the vault decide. Only bytes that were written, or found in the vault, can be

@@ -58,7 +58,7 @@ def refuse_second(vault: Vault, key: str) -> None:
 
 
 def refuse_ambiguous(vault: Vault) -> None:
-    """Raise Refused where nobody named the vault, and two may be meant."""
+    """Raise Refused if the vault is the default one and the user may mean the other one."""
     found = shadowed(vault)
     if found is not None:
         raise _refused(vault, found)
@@ -69,24 +69,23 @@ def _refused(vault: Vault, found: Elsewhere) -> Refused:
 
 
 def shadowed(vault: Vault) -> Elsewhere | None:
-    """Return what to say of an own vault beside an empty directory of the agent's; None if it is not so."""
+    """Return the problem of an own vault beside an empty directory of the agent's; None without that directory."""
     if not vault.shadowed:
         return None
     reference = reference_vault()
     store = os.path.join(reference, "Store")
     directories = f"{store} {reference}" if os.path.isdir(store) else reference
     return Elsewhere(
-        f"two vaults may be meant: {vault.path} holds this host's registration, and the agent's directory "
-        f"{reference} is empty",
-        f"If no agent is going to use it, remove it: rmdir {directories}. Otherwise say which one is meant with "
+        f"ambiguous vault: {vault.path} holds this host's registration, and the agent's directory {reference} is empty",
+        f"If no agent will use it, remove it: rmdir {directories}. Otherwise name the right vault with "
         f"--vault {vault.path} or --vault {reference}",
     )
 
 
 def lost(vault: Vault, key: str) -> Elsewhere | None:
-    """Return what our journal knows of a record that the vault lacks; None if it holds one, or none is known.
+    """Return what our journal has of a record that the vault lacks; None if it lacks none or the journal has none.
 
-    A cleared record is one: it was reset or deregistered.
+    A cleared record counts as a record: it was reset or deregistered.
 
     Raises:
         VaultError: vault or journal could not be read.
@@ -102,21 +101,21 @@ def lost(vault: Vault, key: str) -> Elsewhere | None:
 
     copies = {one: usable_copy(vault, one) for one in known}
     commands = " then ".join(f"`{restore_command(copy[0], one)}`" for one, copy in copies.items() if copy is not None)
-    back = f"To bring back what the journal holds: {commands}. " if commands else ""
+    back = f"Restore what the journal holds: {commands}. " if commands else ""
     anew = (
         "`fingerprint vault reset --yes`, then `fingerprint vault init`"
         if key == FINGERPRINT_KEY
         else f"`{register_command(again=True)}`"
     )
     return Elsewhere(
-        f"the vault {vault.path} holds no {_WORDS[key]}, and our journal {vault.history.path} knows the "
+        f"the vault {vault.path} holds no {_WORDS[key]}, and our journal {vault.history.path} has the "
         f"{' and the '.join(_WORDS[one] for one in known)} that was there",
-        f"If its file system is not mounted, mount it. {back}To begin anew all the same: {anew}",
+        f"If its file system is not mounted, mount it. {back}To start over: {anew}",
     )
 
 
 def other(vault: Vault) -> Elsewhere | None:
-    """Return what is known of a registration in the other one of the two vaults that are found without being named."""
+    """Return what is known of a registration in the other one of the two default vaults."""
     return vault.files.once("other vault", lambda: _other(vault))
 
 
@@ -131,20 +130,20 @@ def _other(vault: Vault) -> Elsewhere | None:
         return None
     return Elsewhere(
         f"{vault.path} is not registered, and {source}",
-        f"If the file system of {place} is not mounted, mount it. Otherwise say which one is meant with "
+        f"If the file system of {place} is not mounted, mount it. Otherwise name the right vault with "
         f"--vault {place} or --vault {vault.path}",
     )
 
 
 def _holds_registration(vault: Vault) -> str:
-    """Return what knows a registration of a vault, in words; "" if nothing does."""
+    """Return what holds a registration of a vault, in words; "" if nothing does."""
     try:
         data = vault.raw(REGISTRATION_KEY)
         if data is not None:
             registered = decode_registration(data, "").registered
             return f"the vault {vault.path} holds a registration" if registered else ""
         if _journal_knows(vault, REGISTRATION_KEY):
-            return f"our journal {vault.history.path} knows a registration of {vault.path}"
+            return f"our journal {vault.history.path} has a registration of {vault.path}"
     except VaultDenied:
         # Another user's. If neither vault is readable, making the own one reports that.
         return ""
@@ -164,10 +163,10 @@ def _journal_knows(vault: Vault, key: str) -> bool:
     changes = vault.history.changes()
     mine = [change for change in changes if change.key == key]
     if key == REGISTRATION_KEY and not mine:
-        # The agent registered it, and we wrote other things since.
+        # The agent registered it, and our later entries note its node.
         return bool(changes and changes[-1].node)
     if not mine or (len(mine) == 1 and mine[0].before is None and not is_noted(vault.state, vault.state_key)):
-        # A first record that was announced, and whose writer died or failed.
+        # A first record that was announced and not written.
         return False
     try:
         if key == REGISTRATION_KEY:

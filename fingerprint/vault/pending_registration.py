@@ -1,4 +1,4 @@
-"""A registration that the service was asked for and that is not stored yet, as the journal has it.
+"""Read and write the journal's requests to register that are not stored yet.
 
 Key pair and fingerprint are in the journal before the request leaves. So whatever dies afterwards, a node that
 the service made can be stored here: by its id out of the journal, or by the id that the service lists.
@@ -9,16 +9,14 @@ from __future__ import annotations
 from fingerprint._io.times import utc
 from fingerprint.errors import VaultCorrupt, VaultError
 from fingerprint.types import Value
-from fingerprint.vault.journal import bytes_of, text_of
-from fingerprint.vault.records import decode_registration, encode_registration
+from fingerprint.vault.journal import AHEAD, bytes_of, text_of
+from fingerprint.vault.records import REGISTRATION_KEY, decode_registration, encode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.types import RegistrationRecord
     from fingerprint.vault.vault import Vault
 
-# As FINGERPRINT_KEY and REGISTRATION_KEY of `fingerprint.vault`, which imports what this module needs.
-_KEY = "RegistrationKey"
 # Why the entry of such a request was written.
 ASKED = "registration: the service is asked"
 # How a request went on: the service answered with a node; then it is over for one of these reasons.
@@ -30,7 +28,7 @@ OVER = (STORED, REFUSED, NOT_SENT, GIVEN_UP, SUPERSEDED)
 
 
 class Pending(Value):
-    """A request of which it is not known that it is over.
+    """A request that may not be over.
 
     Attributes:
         number: of the journal's entry.
@@ -77,8 +75,11 @@ def write_ahead(
         "fingerprint": text_of(fingerprint),
     }  # fmt: skip
     now = vault.now()
-    there = vault.raw(_KEY)
-    number = vault.history.ask(_KEY, there, encode_registration(registration), request, ASKED, now)
+    there = vault.raw(REGISTRATION_KEY)
+    number = vault.history.record(
+        REGISTRATION_KEY, there, encode_registration(registration), why=ASKED, rule="", now=now, state=AHEAD,
+        request=request,
+    )  # fmt: skip
     return Pending(
         number, utc(now), activation_id, registration.region, endpoint, public_key, "", registration, fingerprint,
         node_in(there),
@@ -86,7 +87,7 @@ def write_ahead(
 
 
 def pending(vault: Vault, *, superseded: bool = False) -> list[Pending]:
-    """Return the requests of which it is not known that they are over, oldest first.
+    """Return the requests that may not be over, oldest first.
 
     One is over, whatever its mark says, once a registration with its key was in the vault and was listed there.
 
@@ -115,7 +116,7 @@ def pending(vault: Vault, *, superseded: bool = False) -> list[Pending]:
         )  # fmt: skip
     if not found:
         return []
-    stored = [_private_key(change.after) for change in vault.history.changes() if change.key == _KEY]
+    stored = [_private_key(change.after) for change in vault.history.changes() if change.key == REGISTRATION_KEY]
     if stored and not _is_listed(vault):
         # The agent does not find the last one.
         stored.pop()
@@ -123,15 +124,15 @@ def pending(vault: Vault, *, superseded: bool = False) -> list[Pending]:
 
 
 def mark(vault: Vault, one: Pending, ended: str, **more: str) -> None:
-    """Say how a request went on, durably. The caller holds the lock of the vault. Raises VaultError."""
+    """Mark how a request went on, durably. The caller holds the lock of the vault. Raises VaultError."""
     if one.node:
         # Only the last mark counts, and a node that was once known stays known.
         more.setdefault("node", one.node)
-    vault.history.mark(one.number, _KEY, ended, vault.now(), more=more)
+    vault.history.mark(one.number, REGISTRATION_KEY, ended, vault.now(), more=more)
 
 
 def give_up(vault: Vault) -> None:
-    """Say of all requests that nobody will finish them. The caller holds the lock of the vault. Raises VaultError."""
+    """Mark all requests as given up. The caller holds the lock of the vault. Raises VaultError."""
     for one in pending(vault):
         mark(vault, one, GIVEN_UP)
 
@@ -152,7 +153,7 @@ def finishable(vault: Vault, found: list[Pending]) -> Pending | None:
     Raises:
         VaultError: the vault could not be read.
     """
-    there = node_in(vault.raw(_KEY))
+    there = node_in(vault.raw(REGISTRATION_KEY))
     return next((one for one in reversed(found) if one.node and there in ("", one.replaces, one.node)), None)
 
 
@@ -162,7 +163,7 @@ def _is_listed(vault: Vault) -> bool:
     try:
         return manifest_state(vault).sound
     except VaultError:
-        # It cannot be read: that is named elsewhere, and nothing can be listed.
+        # The manifest is unreadable: other checks report that, and nothing can be listed.
         return True
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a vault and costs the machine its identity, as every command names it."""
+"""List the problems of a vault that lose the machine its identity, in the same words for every command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REPLACED = "fingerprint-replaced"
 
 
 class Problem(Value):
-    """Something that costs the machine its identity, or did.
+    """A problem that loses the machine its identity, or did.
 
     Attributes:
         kind: one of this module's words.
@@ -45,7 +45,7 @@ def manifest_of(vault: Vault) -> ManifestState | None:
     try:
         return manifest_state(vault)
     except VaultError:
-        # Whoever reads the record meets it, too.
+        # Reading the record reports that.
         return None
 
 
@@ -71,12 +71,12 @@ def of_the_vault(
                 text = f"the registration cannot be read ({unread.what}): the agent does not start with it"
                 problems.append(Problem(REGISTRATION, text, unread.remedy.removeprefix(NOTHING_WRITTEN)))
         except VaultError:
-            # Missing: then it is not registered. Denied: so is the record, which says so.
+            # Missing: not registered. Denied: reading the record reports that.
             pass
     if isinstance(error, FingerprintLost):
         problems.append(Problem(LOST, error.what, error.remedy))
     elif isinstance(error, VaultCorrupt) and found:
-        # Without a registration the agent does not get as far as the record.
+        # Without a registration the agent does not read the record.
         then = "" if problems else ": the agent stores a new fingerprint with threshold 0 over it at its next check"
         text = f"the record cannot be read ({error.what}){then}"
         problems.append(Problem(CORRUPT, text, error.remedy.removeprefix(NOTHING_WRITTEN)))

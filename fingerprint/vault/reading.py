@@ -25,7 +25,7 @@ _READS_TRIED = 20
 
 
 def decode_record(vault: Vault, key: str, data: bytes, decode: Callable[[bytes, str], _Record]) -> _Record:
-    """Return the record that bytes of a key are. Raises VaultCorrupt, with what helps here."""
+    """Decode the bytes of a key and return the record. Raises VaultCorrupt with a remedy that works for this vault."""
     try:
         return decode(data, vault.data_path(key))
     except VaultCorrupt as error:
@@ -34,7 +34,7 @@ def decode_record(vault: Vault, key: str, data: bytes, decode: Callable[[bytes, 
 
 
 def _remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
-    """Return that nothing was written, and what helps against a lost or damaged record."""
+    """Return the remedy for a lost or damaged record, after the note that nothing was written."""
     # Imported here: only an error needs the complete journal.
     from fingerprint.vault.remedies import NOTHING_WRITTEN, restore_remedy
 
@@ -42,7 +42,7 @@ def _remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
 
 
 def missing_remedy(vault: Vault, key: str, *, to_write: bool) -> str:
-    """Return how a key comes into the vault that holds none. Raises as `remedies.first_remedy`."""
+    """Return what makes the record of a key that the vault does not hold. Raises as `remedies.first_remedy`."""
     # Imported here, as above.
     from fingerprint.vault.remedies import first_remedy
 
@@ -50,7 +50,7 @@ def missing_remedy(vault: Vault, key: str, *, to_write: bool) -> str:
 
 
 def read_manifest(vault: Vault, directory: Directory, *, to_write: bool = True) -> dict[str, str] | None:
-    """Return the manifest, None without one; who only reads needs none, as the data say who this host is.
+    """Return the manifest, None without one: without `to_write` also None for a corrupt one, as the data suffice.
 
     Raises:
         VaultError: it could not be read; VaultCorrupt only with `to_write`.
@@ -59,7 +59,7 @@ def read_manifest(vault: Vault, directory: Directory, *, to_write: bool = True) 
 
 
 def decode_listed(vault: Vault, data: bytes | None, *, to_write: bool = True) -> dict[str, str] | None:
-    """Return the manifest that bytes are. Raises VaultCorrupt as `read_manifest`."""
+    """Decode the bytes of a manifest; None for None. Raises VaultCorrupt as `read_manifest`."""
     if data is None:
         return None
     try:
@@ -99,7 +99,7 @@ def read_record(vault: Vault, directory: Directory, key: str, *, to_write: bool 
                 return found
         except VaultCorrupt:
             pass
-        # A writer may have come in between the data and the journal.
+        # A program may have written between the two readings.
         vault.files.forget()
         seen, manifest, data = (
             data,
@@ -129,16 +129,16 @@ def checked(
     to_write: bool,
     in_short: bool = False,
 ) -> bytes:
-    """Return the bytes of a key's data file, or raise what is wrong with them.
+    """Return the bytes of a key's data file; raise VaultError if they are missing, damaged or listed elsewhere.
 
-    A journal that fails to be read fails the reading: without it damage would pass for a record. Who
-    reads in order to write needs it also where it is another user's.
+    An I/O error of the journal is an error here, too: without the journal damage would pass for a record. With
+    `to_write` so is a journal of another user.
     """
     entry = None if manifest is None else manifest.get(key)
     if entry is not None:
         _check_entry(vault, entry, key)
     if data is not None:
-        # Also when the manifest is missing or lacks the key: the data say who this host is.
+        # Also if the manifest is missing or lacks the key: the data identify this host.
         _check_damage(vault, key, data, to_write=to_write, in_short=in_short)
         return data
     where = vault.data_path(key)
@@ -158,7 +158,7 @@ def _check_damage(vault: Vault, key: str, data: bytes, *, to_write: bool, in_sho
     try:
         states = vault.history.last_states(key, data)
     except (VaultDenied, VaultUnsafe) as error:
-        # Of another user, or not to be trusted: it will not be better for waiting, unlike an I/O error.
+        # Of another user, or unsafe: a retry does not help, unlike with an I/O error.
         if to_write:
             raise
         vault.unwatched = f"No check for damage: {error.where}: {error.what}"
@@ -180,10 +180,10 @@ def _check_damage(vault: Vault, key: str, data: bytes, *, to_write: bool, in_sho
 
 
 def _check_entry(vault: Vault, entry: str, key: str) -> None:
-    """Refuse a manifest that leads out of the vault.
+    """Raise VaultUnsafe if the manifest leads out of the vault.
 
-    A vault that was copied or mounted elsewhere still names its old place; that is fine as long
-    as it is the same place within a vault. The vault that the agent uses must name itself.
+    A vault that was copied or mounted elsewhere still lists its old path; that is accepted if it is the same path
+    within a vault. The vault of the agent must list itself.
     """
     copied = vault.path != reference_vault() and entry.replace("\\", "/").endswith(f"/Store/{key}")
     if copied or entry == vault.data_path(key):

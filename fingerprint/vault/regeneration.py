@@ -32,7 +32,7 @@ NO_COPY_LEFT = "Restore the vault from a backup of before, or register the machi
 
 
 class State(Value):
-    """What became of the record.
+    """The state of a record: whether its fingerprint was replaced, and what helps.
 
     Attributes:
         regenerated: whether its fingerprint replaced the one that the service knows.
@@ -150,7 +150,7 @@ def rebaselined_as_it_is(other_sid: bool) -> str:
 
 
 def state_of(vault: Vault, record: FingerprintRecord) -> State:
-    """Return what became of a record, by our history and the vault's own dates; with the time of its evidence."""
+    """Return the state of a record, by our history and the vault's own dates, with the time of its evidence."""
     state = replacement(vault, record)
     try:
         evidence = vault.evidence.for_record(record)
@@ -161,7 +161,7 @@ def state_of(vault: Vault, record: FingerprintRecord) -> State:
 
 
 def replacement(vault: Vault, record: FingerprintRecord) -> State:
-    """Return what became of a record; `evidence_at` is left out. Where the journal cannot be read, it is uncertain."""
+    """Return the state of a record without `evidence_at`; uncertain if the journal cannot be read."""
     try:
         journal = Journal(vault)
         state = journal.state(record.fingerprint)
@@ -195,7 +195,7 @@ def _state(journal: Journal, fingerprint: str) -> State:
     at, by = (of_record[came].at, US) if ours else ("", ANOTHER_PROGRAM)
     number, prior_hash = _copy_of(journal, prior)
     if prior != fingerprint:
-        # It came earlier, so this ends. What replaced another one is no way back, either.
+        # The prior one is earlier, so the recursion ends. A prior one that itself replaced another does not help.
         before = journal.state(prior)
         if before.regenerated:
             number, prior_hash = before.restorable, before.prior_hash
@@ -207,8 +207,8 @@ def _state(journal: Journal, fingerprint: str) -> State:
         return _unsure(lost, f"the registration cannot be read: {error.what}")
     node_then = _node_with(journal, prior)
     if node_then is not None:
-        # Without a node in the vault the service is another one, to which the same holds; who clears a record there
-        # begins anew.
+        # Without a node in the vault the service is another one, with the same rule; a cleared record there is a new
+        # start.
         cleared = ours and not journal.fingerprint(of_record[came].before)
         return lost if node == node_then and (node or not cleared) else State(restored_at=restored_at)
     return _by_dates(vault, lost, of_record, mismatch=ours and of_record[came].why == MISMATCH)
@@ -255,7 +255,7 @@ def _restored_at(journal: Journal, fingerprint: str) -> str:
 def _node_with(journal: Journal, fingerprint: str) -> str | None:
     """Return the node id that the machine had with a fingerprint, "" for none, None if it is not known."""
     with_it = journal.having(fingerprint)
-    # What another program replaced it by may have come with another node.
+    # Another program may have replaced it together with the node.
     last = next((change for change in reversed(with_it) if change.why != FOUND), with_it[-1])
     node, registrations = last.node, journal.registrations
     if node is None:
@@ -279,9 +279,9 @@ def _unsure(lost: State, why: str) -> State:
 
 
 def _by_dates(vault: Vault, lost: State, changes: list[Change], *, mismatch: bool) -> State:
-    """Return what became of a record of which the journal does not know the node.
+    """Return the state of a record whose node the journal does not have.
 
-    The key is younger than what it is held against after a registration, or after a rotation. The service
+    After a registration or a rotation the key is younger than what it is compared with. The service
     rotates no key for a fingerprint that it rejects, so a key that is younger than the replacement is that of a
     registration. The registration file is written by registrations only.
     """

@@ -1,4 +1,4 @@
-"""List in the manifests again what lies in Store, so that the agent finds it."""
+"""List the records of Store in the manifests again, so that the agent finds them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def plan_repair(vault: Vault) -> RepairPlan:
 
 
 def repair(vault: Vault, plan: RepairPlan) -> None:
-    """Do what was planned; the old manifests stay in the history.
+    """Write what was planned; the old manifests stay in the history.
 
     Raises:
         Refused: the vault changed since the plan.

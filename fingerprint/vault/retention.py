@@ -1,4 +1,4 @@
-"""Which lines a journal keeps when it has many: a bound for each kind, so that no kind evicts another.
+"""Choose the lines that a long journal keeps: a bound for each kind, so that no kind evicts another.
 
 Threshold changes come by the hundred; what was registered, what it was replaced by, and what a person kept by
 name come rarely, and people search for them.
@@ -22,7 +22,7 @@ from fingerprint.vault.journal import (
     state_of,
 )
 from fingerprint.vault.pending_registration import OVER
-from fingerprint.vault.records import decode_fingerprint, decode_registration
+from fingerprint.vault.records import FINGERPRINT_KEY, REGISTRATION_KEY, decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from fingerprint.vault.journal import Entry
 
-_FINGERPRINT, _REGISTRATION = "InstanceFingerprint", "RegistrationKey"
 # Kinds of entries, by the record that each of them restores.
 BACKUP = "backup"
 # A record that a node was registered with, or that another one replaced; and the end of a registration.
@@ -45,7 +44,7 @@ OPEN_REQUEST = "open request"
 DAMAGED = "damaged"
 # The same fingerprint or node with another threshold, hash or key; manifests; requests that are over.
 ROUTINE = "routine"
-# Of each key; beside them the first entries, which have what was there when we came, and the newest.
+# Of each key; beside them the first entries, which have the record from before our first write, and the newest.
 KEPT = {BACKUP: 100, REGISTRATION: 50, AS_REGISTERED: 50, REPLACED: 50, OPEN_REQUEST: 20, DAMAGED: 50, ROUTINE: 100}
 _FIRST_KEPT = 2
 
@@ -72,10 +71,10 @@ def compacted(data: bytes, lies: Callable[[str], bytes | None]) -> bytes:
         place, number = numbers[entry["number"]], entry["number"]
         if state_of(entry) != CHANGE:
             kept[place] = raw[place - 1] + b"\n"
-            # How a request to the service went on has its own members.
+            # The marks of a request have members of their own.
             kept.update({one: raw[one - 1] + b"\n" for one in marks.get(number, ())})
         elif ended == INTERRUPTED and newest[entry["key"]] == number:
-            # The writer that is about to come says how it ended.
+            # The next writer marks how it ended.
             kept[place] = raw[place - 1] + b"\n"
         else:
             kept[place] = sealed(_with_outcome(entry, WRITTEN if ended == WRITTEN else NOT_WRITTEN))
@@ -95,7 +94,7 @@ def _chosen(ends: list[tuple[Entry, str]], over: set[int]) -> list[tuple[Entry, 
         of_key.setdefault(key, []).append(one)
     chosen = [one for found in of_key.values() for one in (*found[:_FIRST_KEPT], found[-1])]
     for (key, kind), found in kinds.items():
-        if key == _FINGERPRINT and kind in (ROUTINE, AS_REGISTERED):
+        if key == FINGERPRINT_KEY and kind in (ROUTINE, AS_REGISTERED):
             # Of those that differ in the threshold alone the newest.
             found = list({_bare(_restored(one[0])): one for one in found}.values())
             found.sort(key=lambda one: one[0]["number"])
@@ -113,24 +112,24 @@ def _kind(entry: Entry, ended: str, registered: set[object], over: set[int]) -> 
         return BACKUP
     before, after = _who(key, entry["before"]), _who(key, entry["after" if ended == WRITTEN else "before"])
     if before != after:
-        return REGISTRATION if key == _REGISTRATION or {before, after} & registered else REPLACED
-    return AS_REGISTERED if key == _FINGERPRINT and _bare(_restored(entry)) in registered else ROUTINE
+        return REGISTRATION if key == REGISTRATION_KEY or {before, after} & registered else REPLACED
+    return AS_REGISTERED if key == FINGERPRINT_KEY and _bare(_restored(entry)) in registered else ROUTINE
 
 
 def _registered(ends: list[tuple[Entry, str]]) -> set[object]:
     """Return the fingerprints that were in the vault when it got another node, and those records, see `_bare`."""
     found: set[object] = set()
-    present = next((entry["before"] for entry, _ in ends if entry["key"] == _FINGERPRINT), None)
+    present = next((entry["before"] for entry, _ in ends if entry["key"] == FINGERPRINT_KEY), None)
     for entry, ended in ends:
         if ended != WRITTEN:
             continue
-        if entry["key"] == _FINGERPRINT:
+        if entry["key"] == FINGERPRINT_KEY:
             present = entry["after"]
-        is_new = entry["key"] == _REGISTRATION and _who(_REGISTRATION, entry["after"]) != _who(
-            _REGISTRATION, entry["before"]
+        is_new = entry["key"] == REGISTRATION_KEY and _who(REGISTRATION_KEY, entry["after"]) != _who(
+            REGISTRATION_KEY, entry["before"]
         )
         if present is not None and (is_new or entry["why"] == REGISTERED):
-            found |= {_who(_FINGERPRINT, present), _bare(present)}
+            found |= {_who(FINGERPRINT_KEY, present), _bare(present)}
     return found - {""}
 
 
@@ -150,13 +149,13 @@ def _bare(value: Any) -> object:
 
 
 def _who(key: str, value: Any) -> str:
-    """Return whose record a line has: the fingerprint, or the node's id; "" for none."""
+    """Return the fingerprint or the node's id of a record in a line; "" for none."""
     if value is None:
         return ""
     try:
-        if key == _FINGERPRINT:
+        if key == FINGERPRINT_KEY:
             return decode_fingerprint(bytes_of(value), "").fingerprint
-        return decode_registration(bytes_of(value), "").instance_id if key == _REGISTRATION else ""
+        return decode_registration(bytes_of(value), "").instance_id if key == REGISTRATION_KEY else ""
     except VaultCorrupt:
         return ""
 

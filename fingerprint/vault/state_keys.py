@@ -1,4 +1,4 @@
-"""Which of the files in our state directory are a vault's: by its real path, and by its device and inode.
+"""Find the files of a vault in our state directory: by its real path, and by its device and inode.
 
 The key of a vault is its real path, escaped so that no two paths have one key. Beside the journal a place file says
 which directory was at that path: so a directory that is reached by two paths (a bind mount) has one state, and a
@@ -135,7 +135,7 @@ def _found(state: str, real: str, files: Files) -> Key:
 
 
 def note_place(state: str, vault: str, key: str) -> None:
-    """Write down which directory a vault is, once it holds what was written there. The caller holds its lock.
+    """Note which directory a vault is, once it holds what was written there. The caller holds its lock.
 
     Raises:
         VaultError: it could not be read or written.

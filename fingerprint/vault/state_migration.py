@@ -1,4 +1,4 @@
-"""State that an earlier version kept under another key, taken over by whoever writes first.
+"""Take over state that an earlier version kept under another key, at the first write.
 
 Earlier keys were escaped paths in which "/" and "\\" were alike, digests of long paths, and paths with links in them.
 So one journal may be of two vaults; each of its lines names its vault. It is divided: first the lines of the others
@@ -168,5 +168,5 @@ def _take_state(state: str, earlier: str, key: str, *, alone: bool) -> None:
         except VaultMissing:
             continue
         except VaultError:
-            # Evidence explains and credentials save a request: the journal is what counts.
+            # Best effort: only the journal is needed.
             continue

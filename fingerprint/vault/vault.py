@@ -1,7 +1,7 @@
 """A vault on disk: its records, found through the manifest and compared with our journal.
 
-Missing, unreadable and corrupt are three different errors, and none of them is ever overwritten: to
-write a record one must have read the one before it, or seen that there is none. See docs/formats.md.
+Missing, unreadable and corrupt are three different errors, and no write follows them: before a record is
+written, the previous one was read, or is known not to exist. See docs/formats.md.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ DECISIONS = 10
 
 
 class Vault:
-    """A vault on disk. Making the object touches nothing.
+    """A vault on disk. Creating the object reads nothing.
 
     Args:
         path: the directory that holds `Manifest` and `Store`.
@@ -76,13 +76,13 @@ class Vault:
         self._key: str | None = None
         # How its directories are opened to read.
         self.files: Files = FILES
-        # Whether nobody named it: then another one may be meant.
+        # Whether it is the default vault, so that the user may mean the other one.
         self.by_default = False
-        # What the last reading noticed and did not refuse: a change by another program.
+        # The change by another program that the last reading found; "" without one.
         self.notice = ""
-        # Whether that is that the vault holds an older record than our journal.
+        # Whether that change is a rollback: the vault holds an older record than our journal.
         self.rolled_back = False
-        # Why the last reading could not be held against our journal.
+        # Why the last reading was not compared with our journal; "" if it was.
         self.unwatched = ""
 
     @classmethod
@@ -127,7 +127,7 @@ class Vault:
         """The name of what our state directory holds of this vault.
 
         Raises:
-            VaultUnreadable: it could not be found out.
+            VaultUnreadable: finding it failed.
         """
         if self._key is None:
             key, settled = self.files.once("state key", self._find_key)
@@ -193,7 +193,7 @@ class Vault:
 
         Raises:
             VaultMissing: there is no record, and there was none.
-            VaultDenied, VaultUnreadable, VaultUnsafe, VaultCorrupt: there is, and it could not be had.
+            VaultDenied, VaultUnreadable, VaultUnsafe, VaultCorrupt: there is one, and reading it failed.
         """
         return decode_record(self, FINGERPRINT_KEY, self.read_bytes(FINGERPRINT_KEY), decode_fingerprint)
 
@@ -206,7 +206,7 @@ class Vault:
         return os.path.join(self.path, "Store", key)
 
     def listed_path(self, key: str) -> str:
-        """Return the same as the manifest has it: of a vault on a copied disk the path on its own machine."""
+        """Return that path as the manifest lists it; on a copied disk it is the path on the vault's own machine."""
         return os.path.join(self._known_as, "Store", key)
 
     def lists_a_copy(self, path: str, key: str) -> bool:
@@ -217,7 +217,7 @@ class Vault:
         return self._known_as != reference_vault() and path.replace("\\", "/").endswith(f"/Store/{key}")
 
     def on_its_machine(self, path: str) -> str:
-        """Return where a path of the vault's own machine is here.
+        """Return the path on this host of a path on the vault's own machine.
 
         Raises:
             OSError: links on the copied disk lead to each other.
@@ -247,7 +247,7 @@ class Vault:
         return data
 
     def _noticed(self, key: str) -> tuple[bytes, VaultError | None, str, bool, str]:
-        """Return what reading a key gives, or its error, with what it noticed."""
+        """Return the bytes of a key or the error of reading them, with the notices of that reading."""
         data, refused = b"", None
         try:
             data = self._read_bytes(key)
@@ -267,7 +267,7 @@ class Vault:
             return read_record(self, directory, key)
 
     def raw(self, key: str) -> bytes | None:
-        """Return the bytes of a key's data file as they lie in Store, whatever the manifest says; None without one.
+        """Return the bytes of a key's data file in Store, whatever the manifest lists; None without one.
 
         Raises:
             VaultError: they could not be read.
@@ -292,16 +292,16 @@ class Vault:
             return None
 
     def edit(self, wait: float = LOCK_SECONDS) -> VaultEdit:
-        """Return a context in which this process alone may write; it makes the directories if needed."""
-        # Imported here: who only reads needs none of it.
+        """Return a context in which this process alone may write; missing directories are made."""
+        # Imported here: reading does not need it.
         from fingerprint.vault.edit import VaultEdit
 
         return VaultEdit(self, wait)
 
     def change(self, decide: Callable[[VaultEdit], _Result], wait: float = LOCK_SECONDS) -> _Result:
-        """Return what `decide` does with the open, locked vault; it decides anew where its write came to nothing.
+        """Call `decide` with the open, locked vault and return its result; call it again if its write was overtaken.
 
-        So it does where a program that does not know the lock, such as the agent, wrote meanwhile.
+        A program without our lock, such as the agent, may write at the same time.
 
         Raises:
             VaultChanged: another program wrote at each of ten times.

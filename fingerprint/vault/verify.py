@@ -37,7 +37,7 @@ _KINDS = {
     ELSEWHERE: "manifest-path",
     DATA_MISSING: "data-missing",
 }
-# Kinds of findings of which all is known, although they may keep a record from being read.
+# Kinds of findings that are complete, although they may keep a record from being read.
 _DECIDED = frozenset(_KINDS.values())
 
 
@@ -65,13 +65,13 @@ class Finding(Value):
 
     @classmethod
     def of(cls, error: VaultError) -> Finding:
-        """Return the finding that an error of the vault is."""
+        """Return the finding for an error of the vault."""
         # `verify` never writes, so the remedy need not say so.
         return cls(type(error).__name__, error.what, error.where, error.remedy.removeprefix(NOTHING_WRITTEN), True)
 
 
 def verify(vault: Vault) -> list[Finding]:
-    """Return what is wrong with a vault, with our journal of it and what else we keep; nothing for a sound one."""
+    """Return the defects of a vault, of our journal of it and of its evidence; [] for a sound one."""
     try:
         directory = vault.files.open(vault.path, unsafe=True)
     except VaultError as error:
@@ -82,7 +82,7 @@ def verify(vault: Vault) -> list[Finding]:
         try:
             vault.files.open(vault.path).close()
         except VaultUnsafe as error:
-            # What the directory lies in may be wrong, too.
+            # The directory above may be unsafe, too.
             findings += [] if findings else [Finding.of(error)]
         for name in names:
             if name in MANIFEST_KEYS:
@@ -106,13 +106,13 @@ def verify(vault: Vault) -> list[Finding]:
 
 
 def _other_directory(vault: Vault) -> list[Finding]:
-    """Name a directory that is not the one that the journal is of: made anew, copied back, or mounted over it."""
+    """Report a directory other than that of the journal: made anew, restored from a copy, or mounted over it."""
     from fingerprint.vault.state_keys import other_directory
 
     try:
         other = other_directory(vault.state, vault.path, vault.state_key, vault.files)
     except VaultError:
-        # The journal has a finding of its own.
+        # `_journal_findings` reports that.
         return []
     what = "this is another directory than the one that our journal was written for, at the same path"
     remedy = "Fine if the vault was restored from a backup. If its file system is not mounted, mount it"
@@ -120,7 +120,7 @@ def _other_directory(vault: Vault) -> list[Finding]:
 
 
 def _listed(vault: Vault, directory: Directory, names: list[str]) -> set[str]:
-    """Return the keys that the manifests list, as far as they can be read: what is wrong with them is named apart."""
+    """Return the keys that the readable manifests list; `_states` reports the others."""
     listed: set[str] = set()
     for name in MANIFEST_KEYS:
         try:
@@ -131,7 +131,7 @@ def _listed(vault: Vault, directory: Directory, names: list[str]) -> set[str]:
 
 
 def _states(vault: Vault, found: list[Finding]) -> tuple[list[ManifestState], list[Finding]]:
-    """Return the states of the manifests, and what keeps them from being seen and is not named yet."""
+    """Return the states of the manifests, and the errors of reading them that are not reported yet."""
     states: list[ManifestState] = []
     problems: list[Finding] = []
     for name in MANIFEST_KEYS:
@@ -202,9 +202,9 @@ def _store_findings(vault: Vault, directory: Directory, listed: set[str]) -> lis
 
 
 def _record_findings(vault: Vault, found: list[Finding], states: list[ManifestState]) -> list[Finding]:
-    """Name what reading the records meets and nothing before has named."""
+    """Report the defects that reading the records finds and no finding has yet."""
     findings = []
-    # Whose data are missing, and what is wrong with a manifest, its state has named.
+    # The states of the manifests report missing data and their own defects.
     named = {vault.data_path(key) for state in states for key in state.keys}
     named = {path for path in named if not os.path.lexists(path)} | {one.where for one in states if not one.sound}
     for key, read in ((FINGERPRINT_KEY, vault.read), (REGISTRATION_KEY, vault.read_registration)):
@@ -234,7 +234,7 @@ def _has_open_request(vault: Vault) -> bool:
     try:
         return bool(pending(vault))
     except VaultError:
-        # It is the journal's, and named by what reads that.
+        # `_journal_findings` reports that.
         return False
 
 
@@ -276,7 +276,7 @@ def _journal_findings(vault: Vault) -> list[Finding]:
 
 
 def _open_registrations(vault: Vault) -> list[Finding]:
-    """Name each registration that the service was asked for and that is not stored."""
+    """Report each registration that was requested from the service and is not stored."""
     try:
         found = pending(vault)
     except VaultError:

@@ -220,7 +220,7 @@ def test_what_is_printed_helps(change: object, here: BothVaults, capfd: pytest.C
 def test_who_wants_to_begin_anew_can(change: object, here: BothVaults, capfd: pytest.CaptureFixture[str]) -> None:
     change(here)  # type: ignore[operator]
     text = run(here, capfd, "vault", "init", live=True)[1]
-    anew = text.partition("To begin anew all the same: ")[2]
+    anew = text.partition("To start over: ")[2]
     commands = re.findall(r"`[^`]*fingerprint( [^`]*)`", anew)
     assert len(commands) == 2
     for command in commands:
