@@ -263,7 +263,7 @@ def test_a_recorded_hibernating_agent_is_diagnosed(machine: AgentMachine) -> Non
     machine.credentials("2026-11-24T02:00:00Z", "2026-11-24T03:00:00Z")
     found = machine.diagnosis()
     assert found.conclusion.text.startswith("Hibernating since 2026-11-24T02:51:58Z")
-    assert "next retry: 2026-11-24T03:17:45Z (by the agent's own word)" in found["waiting"].evidence
+    assert "next retry: 2026-11-24T03:17:45Z (by the agent's log)" in found["waiting"].evidence
     assert found["waiting"].tag == "waiting-refresher"
 
 
