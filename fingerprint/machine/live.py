@@ -48,13 +48,19 @@ class LiveMachine(Machine):
         """True for a copied disk."""
         return self.root != "/" and self.platform != "windows"
 
+    def _require_running(self, what: str, path: str | None = None) -> None:
+        """Raise NotThisMachine on a copied disk, for what only a running host has."""
+        if self.copied:
+            reason = f"{self.root} is a copied disk; reading {what} requires a running host"
+            raise NotThisMachine(errno.ENOTSUP, reason, path)
+
     def _inside(self, path: str) -> str:
         """Return the real path of a path, following links as if the root were "/"."""
         _require_name(path)
         if not self.copied:
             return path
         if path.startswith(_KERNEL_DIRECTORIES):
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and this is the kernel's", path)
+            self._require_running("files of the kernel", path)
         from fingerprint._io.chroot import on_disk
 
         return on_disk(self.root, path)
@@ -110,15 +116,13 @@ class LiveMachine(Machine):
         )
 
     def agent_processes(self) -> tuple[Process, ...]:
-        if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and processes are this host's")
+        self._require_running("processes")
         from fingerprint.machine.process_list import agent_processes
 
         return agent_processes(self.platform)
 
     def utc_offset(self) -> int:
-        if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk; its time zone is not read")
+        self._require_running("the time zone")
         return time.localtime().tm_gmtoff
 
     def exists(self, path: str) -> bool:
@@ -167,8 +171,7 @@ class LiveMachine(Machine):
         return super().which(program)
 
     def host_name(self) -> str:
-        if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the name is the kernel's")
+        self._require_running("the host name")
         if self.platform == "windows":
             from fingerprint.machine.windows import physical_host_name
 
@@ -180,8 +183,7 @@ class LiveMachine(Machine):
         return data.decode("utf-8", "surrogateescape")
 
     def addresses(self) -> Addresses:
-        if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and addresses are the kernel's")
+        self._require_running("addresses")
         from fingerprint.machine.network import read_addresses
 
         return read_addresses(self.platform, self._link_dump)
@@ -190,8 +192,7 @@ class LiveMachine(Machine):
         return tuple(sorted(os.listdir(self._inside(path))))
 
     def links(self) -> tuple[Link, ...]:
-        if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and interfaces are the kernel's")
+        self._require_running("interfaces")
         from fingerprint.machine.network import read_links
 
         return read_links(self.platform, self._link_dump)
@@ -203,15 +204,13 @@ class LiveMachine(Machine):
         return self.once("RTM_GETLINK", link_dump)
 
     def outgoing_address(self) -> str:
-        if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and routes are the kernel's")
+        self._require_running("routes")
         from fingerprint.machine.network import read_outgoing_address
 
         return read_outgoing_address(self.platform)
 
     def processor_id(self) -> tuple[str, str, str]:
-        if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this host's")
+        self._require_running("the processor")
         from fingerprint._core import processor
 
         return processor()
@@ -227,15 +226,13 @@ class LiveMachine(Machine):
         return machine_guid()
 
     def default_route(self) -> str:
-        if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and routes are the kernel's")
+        self._require_running("routes")
         from fingerprint.machine.network import read_default_route
 
         return read_default_route(self)
 
     def processor(self) -> str:
-        if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this host's")
+        self._require_running("the processor")
         # Its first call takes 0.15 to 1.1 s, so only a collection with facts makes it.
         from cpuinfo import get_cpu_info
 
