@@ -23,7 +23,7 @@ from commandline import environment, run
 from fingerprint.errors import InputError
 from fingerprint.testing import unix_snapshot
 from fleets import everything, row, validated, write_lines
-from fuzz_targets import fleet_seeds
+from fuzz_seeds import fleet_seeds
 from paths import SUPPORT
 from shared import SHARED
 
@@ -44,7 +44,7 @@ COMMANDS = (
 MUTATE = """
 import os, random, resource, struct, sys
 sys.path.insert(0, {support!r})
-from fuzz_targets import fleet_seeds
+from fuzz_seeds import fleet_seeds
 from fingerprint.errors import InputError
 from fingerprint.fleet import Rejects, check, clones, open_fleet, pack, plan
 # What a header tells of memory is not had, so that no input takes long.

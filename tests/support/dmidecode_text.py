@@ -1,7 +1,8 @@
 """Print decoded structures as dmidecode 3.4 does, to verify the textbook decoder.
 
 Each function returns the lines of one structure, label and value, in dmidecode's order. Values that dmidecode
-derives from a field (signature and flags of a processor) are derived here independently.
+derives from a field (signature and flags of a processor) are derived here independently. Longer than 400 lines: one
+function for each type of structure.
 """
 
 from __future__ import annotations

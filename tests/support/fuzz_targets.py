@@ -1,4 +1,4 @@
-"""Fuzz targets for all code that reads foreign bytes, and the loop that mutates real inputs for them.
+"""Fuzz targets for all code that reads foreign bytes.
 
 A target accepts any bytes and asserts what must hold for all of them. As a program it runs one share of a campaign and
 prints a line of JSON: `python -I fuzz_targets.py TARGET INPUTS SEED`. It needs only the installed package and this
@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import array
 import contextlib
-import faulthandler
 import json
 import os
 import struct
 import sys
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from random import Random
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
-from fingerprint import FingerprintRecord, HardwareHash, _core
+if __name__ == "__main__":
+    # The isolated mode does not add this directory.
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+
+from fingerprint import _core
 from fingerprint._core import (
     JsonError,
     canonical_uuid,
@@ -49,7 +50,6 @@ from fingerprint.machine.parsers import (
 )
 from fingerprint.rules.stable import smbios_values
 from fingerprint.smbios.dmidecode import parse_dmidecode
-from fingerprint.types import RegistrationRecord
 from fingerprint.vault.records import (
     decode_fingerprint,
     decode_manifest,
@@ -58,29 +58,22 @@ from fingerprint.vault.records import (
     encode_manifest,
     encode_registration,
 )
+from fuzz_campaign import Target, fuzz
+from fuzz_seeds import (
+    EVIDENCE_SEEDS,
+    JSON_TOKENS,
+    MATCH_TOKENS,
+    RECORD_TOKENS,
+    REGISTRATION,
+    TEXT_SEEDS,
+    fingerprint_seeds,
+    fleet_seeds,
+    match_seeds,
+    netlink_seeds,
+    smbios_seeds,
+)
 
 T = TypeVar("T")
-
-# Most bytes of an input; so none may take long.
-LENGTH_LIMIT = 64 * 1024
-SECONDS_LIMIT = 1.0
-BATCH = 10_000
-WATCHDOG_SECONDS = 120
-
-
-class Target(NamedTuple):
-    """A reader of foreign bytes.
-
-    Attributes:
-        run: reads bytes and returns whether they were accepted; raises for whatever must not be. The generator is for
-            choices that are not part of the input, such as where to cut it.
-        seeds: real inputs to start from.
-        tokens: words of the format.
-    """
-
-    run: Callable[[bytes, Random], bool]
-    seeds: tuple[bytes, ...]
-    tokens: tuple[bytes, ...]
 
 
 def run_fingerprint(data: bytes, _: Random) -> bool:
@@ -273,220 +266,6 @@ def run_fleet(data: bytes, _: Random) -> bool:
         os.close(descriptor)
 
 
-def fleet_seeds(kind: str) -> tuple[bytes, ...]:
-    """Return small fleets in every layout that columns have in Arrow IPC ("arrow") or Parquet ("parquet")."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as parquet
-    except ImportError:
-        return ()
-
-    values = [f"value {number} that is longer than a view" if number % 3 else str(number) for number in range(8)]
-    strings = pa.array([*values, None, ""])
-    plain = {"node_id": [f"mi-{i}" for i in range(10)], "threshold": pa.array([40] * 9 + [None], pa.int32()),
-             "observed_at": pa.array([1_700_000_000 + i for i in range(10)], pa.timestamp("s")),
-             "group": pa.array(["a", "b"] * 5).dictionary_encode()}  # fmt: skip
-    names = ("machine-id", "ipaddress-info", "disk-info")
-
-    def of(column: Any) -> Any:
-        return pa.table({**plain, **{f"{side}.{name}": column for side in ("saved", "current") for name in names}})
-
-    hashes = [[("machine-id", value), ("disk-info", "x")] for value in strings.to_pylist()]
-    maps = {side: pa.array(hashes, pa.map_(pa.string(), pa.string())) for side in ("saved", "current")}
-    tables = [
-        of(strings), of(strings.cast(pa.large_string())), of(strings.dictionary_encode()), pa.table({**plain, **maps}),
-        of(pa.array(range(10), pa.int32())), of(pa.array([bytes([i] * 16) for i in range(10)], pa.binary(16))),
-    ]  # fmt: skip
-    if kind == "parquet":
-        made = []
-        for table in tables:
-            to = pa.BufferOutputStream()
-            parquet.write_table(table, to, compression="none" if len(made) % 2 else "snappy")
-            made.append(to.getvalue().to_pybytes())
-        return tuple(made)
-    tables.append(of(strings.cast(pa.string_view())))
-    made = []
-    for number, table in enumerate(tables):
-        for compression in (None, ("lz4", "zstd")[number % 2]):
-            to = pa.BufferOutputStream()
-            new = pa.ipc.new_stream if number % 2 else pa.ipc.new_file
-            with new(to, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
-                writer.write_table(table, max_chunksize=5)
-            made.append(to.getvalue().to_pybytes())
-    return tuple(made)
-
-
-HASH = HardwareHash(
-    {
-        "bios-hash": "M2Y4ZDk1MWU5YjU2YzFhNA==",
-        "disk-info": "",
-        "hostname-info": "web-7.example.com",
-        "ipaddress-info": "192.0.2.7",
-        "macaddr-info": "a2:99:21:33:46:45",
-        "machine-id": "3d1219c7c4c5404aaa1f6d2a48adfda4\n",
-        "memory-hash": "",
-        "processor-hash": "a<b>&\u2028\u00e9\U0001f600",
-        "system-hash": '\u001f\\"',
-    }
-)
-JSON_TOKENS = (
-    b"null",
-    b"true",
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b",",
-    b":",
-    b'"',
-    b"\\",
-    b"\\u0000",
-    b"\\ud83d\\ude00",
-    b"\\ud800",
-    b'""',
-    b"{}",
-    b"[]",
-    b"0",
-    b"-1",
-    b"9223372036854775807",
-    b"-9223372036854775809",
-    b"1e999",
-    b"0.1",
-    b" ",
-    b"\t",
-    b"\xc3\xa9",
-    b"\xed\xa0\x80",
-    b"\xf0\x9f\x98\x80",
-    b"\xff",
-    b"[[[[[[[[",
-    b'{"a":',
-)
-RECORD_TOKENS = (
-    *JSON_TOKENS,
-    b'"fingerprint"',
-    b'"FINGERPRINT"',
-    b'"hardwareHash"',
-    b'"similarityThreshold"',
-    b"\xc5\xbfimilarity",
-    b'"machine-id"',
-    b'"privateKey"',
-    b'"instanceID"',
-)
-MATCH_TOKENS = (
-    *JSON_TOKENS,
-    b"\n",
-    b"\r\n",
-    b"\n\n",
-    b'"saved"',
-    b'"current"',
-    b'"threshold":40',
-    b'"sidKey":"uuid"',
-    b'"machine-id"',
-    b'"ipaddress-info"',
-    b'"uuid"',
-)
-
-REGISTRATION = RegistrationRecord(
-    instance_id="mi-0123456789abcdef0",
-    region="eu-west-1",
-    private_key="MIIEowIBAAKCAQEA7+/=" * 20,
-    private_key_type="Rsa",
-    private_key_created_date="2026-11-24 00:00:00 +0000 UTC",
-)
-
-
-def fingerprint_seeds() -> tuple[bytes, ...]:
-    record = FingerprintRecord("7f01e38b-b042-83e5-81dc-afba70ce87d2", HASH, 40)
-    return (
-        encode_fingerprint(record),
-        encode_fingerprint(record.replace(extra=(("future", b'{"a":[1,2.5e3,null]}'),))),
-        encode_fingerprint(FingerprintRecord()),
-        b'{"Fingerprint":"a","HARDWAREHASH":{"a":null},"hardwareHash":{"b":"c"},"similarityThreshold":-1}',
-        b"null",
-    )
-
-
-def match_seeds() -> tuple[bytes, ...]:
-    saved = dumps(dict(HASH.items()))
-    current = dumps({**dict(HASH.items()), "ipaddress-info": "192.0.2.8", "uuid": "u"})
-    lines = [
-        b'{"saved":' + saved + b',"current":' + saved + b',"threshold":40}',
-        b'{"saved":' + saved + b',"current":' + current + b',"threshold":100,"sidKey":"uuid"}',
-        b'{"saved":null,"current":{"a":null},"threshold":-1,"more":[{"b":1e3}]}',
-        b'{"saved":{},"threshold":"x"}',
-    ]
-    return (*lines, b"\n".join(lines) + b"\n", b"\n\r\n \t\n".join(lines))
-
-
-def netlink_seeds() -> tuple[bytes, ...]:
-    def attribute(kind: int, value: bytes) -> bytes:
-        return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-    def message(kind: int, body: bytes) -> bytes:
-        return struct.pack("=IHHII", 16 + len(body), kind, 2, 1, 0) + body + bytes(-len(body) % 4)
-
-    addresses = [
-        message(
-            20, struct.pack("=BBBBI", 2, 24, 0, 0, 2) + attribute(1, ip) + attribute(2, ip) + attribute(3, b"eth0\0")
-        )
-        for ip in (b"\x7f\0\0\1", b"\xc0\0\2\7")
-    ]
-    links = [
-        message(16, struct.pack("=BxHiII", 0, kind, 2, 1, 0) + attribute(3, name) + attribute(1, hardware))
-        for kind, name, hardware in ((1, b"eth0\0", b"\xa2\x99\x21\x33\x46\x45"), (768, b"tunl0\0", b"\xc0\0\2\1"))
-    ]
-    return (b"".join(addresses), b"".join(links), b"".join([*addresses, *links]))
-
-
-def smbios_seeds() -> tuple[bytes, ...]:
-    """Return a table made here, and those of real machines if they are available."""
-
-    def structure(kind: int, formatted: bytes, *strings: bytes) -> bytes:
-        head = bytes([kind, 4 + len(formatted), kind, 0]) + formatted
-        return head + (b"".join(text + b"\0" for text in strings) or b"\0") + b"\0"
-
-    board = bytes([1, 2, 3, 4, 5, 1, 6, 0, 3, 10, 0])
-    processor = bytes([1, 3, 0xC6, 2]) + bytes(8) + bytes([3]) + bytes(7) + b"\x41" + bytes(22)
-    device = struct.pack("<HHHHHBBBBBHHBBBB", 1, 0xFFFE, 64, 64, 8192, 9, 0, 1, 2, 26, 128, 2666, 3, 4, 5, 6)
-    system = bytes([1, 2, 3, 4]) + bytes(range(16)) + bytes([6, 5, 6])
-    table = (
-        structure(0, bytes([1, 2, 0, 0xE0, 3, 15]) + bytes(10), b"Maker", b"1.0", b"01/02/2020")
-        + structure(1, system, b"Maker", b"Box", b"1", b"S-4711", b"K", b"F")
-        + structure(2, board, b"Maker", b"Board", b"1", b"B-0815", b"i-0123456789", b"X")
-        + structure(4, processor, b"CPU", b"M", b"Cpu 9")
-        + structure(11, b"\2", b"one", b"two")
-        + structure(17, device, b"A1", b"B0", b"Mem", b"1A2B3C4D", b"T", b"P-1")
-        + structure(127, b"")
-    )
-    shared = os.environ.get("FINGERPRINT_SHARED")
-    real = sorted(Path(shared, "corpus", "smbios").glob("*/sysfs/DMI")) if shared else []
-    return (table, *(path.read_bytes() for path in real))
-
-
-EVIDENCE_SEEDS = (
-    b"# dmidecode 3.4\nSMBIOS 3.2.0 present.\n\nHandle 0x0001, DMI type 1, 27 bytes\nSystem Information\n"
-    b"\tManufacturer: Maker\n\tProduct Name: Box\n\tSerial Number: S-4711\n"
-    b"\tUUID: 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\n\n",
-    b"Handle 0x1100, DMI type 17, 40 bytes\nMemory Device\n\tSize: 8 GB\n\tLocator: A1\n\tPart Number: P-1\n\n",
-    b"2024-05-07 08:31:16 ERROR [X] Machine configuration has changed more than the allowed threshold.\n"
-    b"2024-05-07 08:31:16 WARN [X] The 'disk-info' value (a) has changed from the registered machine configuration "
-    b"value (b).\n2024-05-07 08:31:17 INFO Sleeping for 25m47s before retrying retrieve credentials\n",
-)
-
-TEXT_SEEDS = (
-    b"1: lo: <LOOPBACK,UP> mtu 65536\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n"
-    b"    inet 127.0.0.1/8 scope host lo\n2: eth0@if3: <UP> mtu 1500\n    link/ether a2:99:21:33:46:45 brd ff:ff\n"
-    b"    inet 192.0.2.7/24 brd 192.0.2.255 scope global eth0\n",
-    b"eth0: flags=4163<UP>  mtu 1500\n        inet 192.0.2.7  netmask 255.255.255.0\n"
-    b"        ether a2:99:21:33:46:45  txqueuelen 1000\n",
-    b'\r\n\r\nIPAddress={"192.0.2.7","fe80::1"}\r\nMACAddress=A2:99:21:33:46:45\r\n\r\n',
-    "Name            SerialNumber  \r\nIntel(R) CPU    0123          \r\n".encode("utf-16"),
-    b'+-o Root  <class IORegistryEntry>\n    {\n      "IOPlatformUUID" = "0-1-2"\n      "a" = <0102>\n    }\n',
-    b"processor\t: 0\nmodel name\t: CPU @ 2GHz\nphysical id\t: 0\ncpu cores\t: 4\n\nprocessor\t: 1\n",
-    b"Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
-    b"eth0\t00000000\t010200C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n",
-)
-
 TARGETS = {
     "fingerprint record": Target(run_fingerprint, fingerprint_seeds(), RECORD_TOKENS),
     "registration": Target(run_registration, (encode_registration(REGISTRATION), b"null"), RECORD_TOKENS),
@@ -529,92 +308,6 @@ if sys.platform == "linux" and fleet_seeds("arrow"):
     )
 
 
-def mutated(pool: Sequence[bytes], tokens: Sequence[bytes], random: Random) -> bytes:
-    """Return one input of the pool with one or more changes: bits, bytes, tokens, parts of it and of others."""
-    chance = random.random
-    data = bytearray(pool[int(chance() * len(pool))])
-    while True:
-        length = len(data)
-        at = int(chance() * (length + 1))
-        kind = int(chance() * 8)
-        if kind == 0 and at < length:
-            data[at] ^= 1 << int(chance() * 8)
-        elif kind == 1 and at < length:
-            data[at] = int(chance() * 256)
-        elif kind == 2:
-            del data[at : at + 1 + int(chance() * chance() * 40)]
-        elif kind == 3:
-            data[at:at] = data[int(chance() * length) :][: int(chance() * 40)]
-        elif kind in (4, 5):
-            token = tokens[int(chance() * len(tokens))]
-            data[at : at + (len(token) if kind == 4 else 0)] = token
-        elif kind == 6:
-            other = pool[int(chance() * len(pool))]
-            data[at:] = other[int(chance() * len(other)) :]
-        elif chance() < 0.02:
-            data[at:at] = bytes(data[at : at + 1 + int(chance() * 20)]) * int(chance() * 1000)
-        else:
-            del data[at:]
-        if chance() < 0.4:
-            return bytes(data[:LENGTH_LIMIT])
-
-
-class Campaign(NamedTuple):
-    """The result of a share of a campaign."""
-
-    inputs: int
-    accepted: int
-    slowest: float
-    growth: int
-
-
-def fuzz(target: Target, inputs: int, seed: int, memory: Callable[[], int] = lambda: 0) -> Campaign:
-    """Run a target over so many inputs; they are the same for the same seed. A hang ends the process with a traceback.
-
-    Args:
-        target: the target.
-        inputs: the number of inputs.
-        seed: the seed of the first batch.
-        memory: returns the memory of this process in bytes; its growth after the first tenth is in the result.
-
-    Raises:
-        AssertionError: with the input that the target failed for, or took too long for.
-    """
-    clock = time.perf_counter
-    run, seeds, tokens = target
-    done = accepted = 0
-    slowest = 0.0
-    settled = 0
-    for seed_text in seeds:
-        # Import modules first, so that they do not count as growth.
-        run(seed_text, Random(0))
-    for batch in range(-(-inputs // BATCH)):
-        faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
-        random = Random(seed + batch)
-        pool = [*seeds] * 4
-        if batch == inputs // BATCH // 10:
-            settled = memory()
-        for _ in range(min(BATCH, inputs - done)):
-            data = mutated(pool, tokens, random)
-            started = clock()
-            try:
-                good = run(data, random)
-            except Exception as error:
-                raise AssertionError(f"{type(error).__name__}: {error} for the input {data!r}") from error
-            spent = clock() - started
-            if spent > slowest:
-                slowest = spent
-                assert spent < SECONDS_LIMIT, f"{spent:.1f} s for the input {data!r}"
-            done += 1
-            if good:
-                accepted += 1
-                # Start from accepted inputs, so that changes accumulate.
-                if random.random() < 0.05:
-                    pool[int(random.random() * len(pool))] = data
-    faulthandler.cancel_dump_traceback_later()
-    return Campaign(done, accepted, slowest, memory() - settled)
-
-
 def main() -> None:
     name, inputs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     import psutil
@@ -625,6 +318,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # The isolated mode does not add this directory.
-    sys.path.append(str(Path(__file__).parent))
     main()

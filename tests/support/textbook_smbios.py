@@ -1,6 +1,7 @@
 """Reference decoder of raw SMBIOS tables, to verify the native one: an immutable value for each structure.
 
-It follows DMTF DSP0134 and dmidecode, and is itself verified with dmidecode's output.
+It follows DMTF DSP0134 and dmidecode, and is itself verified with dmidecode's output. Longer than 400 lines:
+one function for each type of structure, in the order of the standard.
 """
 
 from __future__ import annotations
