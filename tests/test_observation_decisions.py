@@ -82,7 +82,7 @@ def test_a_vault_of_ours_has_no_agent_that_checks(host: AgentMachine) -> None:
     assert (found.next_check, found.forecast) == (None, None)
 
 
-def test_our_client_cannot_tell_where_an_agent_would_reject(host: AgentMachine) -> None:
+def test_our_client_is_unsure_where_an_agent_would_reject(host: AgentMachine) -> None:
     """Sources that fail here fail for the agent, too; our client sends nothing while it does not know."""
     unread(host)
     ours, agents = taken(host, Present(host.machine)), taken(host)

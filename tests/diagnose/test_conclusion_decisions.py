@@ -111,9 +111,9 @@ def test_findings_give_the_state_the_cause_and_the_steps(
     made = concluded(host, *found)
     assert (made.state, made.because, list(made.steps)) == (state, because, steps)
     # The sentence has what was found and what to do first.
-    texts = {name: finding.text for name, finding in found}
-    if because in texts and texts[because] not in ("not on a disk", "not here"):
-        assert texts[because][1:] in made.text
+    found_by = {name: finding.text for name, finding in found}
+    if because in found_by and found_by[because] not in ("not on a disk", "not here"):
+        assert found_by[because][1:] in made.text
     if steps:
         assert (steps[0][0][1:] if state != "will-hibernate" else "Do: ") in made.text
     assert made.text.endswith((".", "`)."))
