@@ -413,9 +413,9 @@ def test_printed_remedy_enables_the_agents_unit(manager: Manager, state: str, ru
         manager.systemctl("daemon-reload")
         assert manager.states(AGENT, "UnitFileState", "ActiveState") == [state, "active" if runs else "inactive"]
         words = (COMMAND, "--vault", VAULT, "diagnose", "--only", "running", "--output", "json")
-        told = json.loads(manager(*words).stdout)["checks"][0]
-        assert f"will not start at boot: its unit is {state}" in told["text"]
-        done = manager("sh", "-c", told["command"])
+        found = json.loads(manager(*words).stdout)["checks"][0]
+        assert f"will not start at boot: its unit is {state}" in found["text"]
+        done = manager("sh", "-c", found["command"])
         assert done.returncode == 0, done.stderr
         manager.systemctl("daemon-reload")
         assert manager.states(AGENT, "UnitFileState", "ActiveState") == ["enabled", "active"]
