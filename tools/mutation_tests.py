@@ -82,7 +82,8 @@ class Copy:
             raise NotUsable("the run was stopped")
         with tempfile.TemporaryFile("w+", errors="replace") as output:
             process = subprocess.Popen(
-                [self.python, *PYTEST, *words],
+                # A directory of its own: pytest cleans up those of others, too.
+                [self.python, *PYTEST, f"--basetemp={self.root.parent / 'tmp'}", *words],
                 cwd=self.root,
                 env=os.environ | variables,
                 stdin=subprocess.DEVNULL,
