@@ -76,8 +76,8 @@ def test_a_threshold_is_a_64_bit_integer(threshold: int, fits: bool) -> None:
 class Evidence:
     """A store, and a name for each of its files."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = EvidenceStore(str(folder), "key")
+    def __init__(self, directory: Path) -> None:
+        self.store = EvidenceStore(str(directory), "key")
 
     def keep(self, *names: str, present: str = "") -> None:
         for name in names:
@@ -90,9 +90,7 @@ class Evidence:
         return [one.number for one in self.store.entries()[0]]
 
 
-def test_the_oldest_evidence_makes_room_but_for_the_first_and_the_spared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_oldest_evidence_goes_but_not_the_first_and_spared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidence, "ENTRIES_KEPT", 4)
     there = Evidence(tmp_path)
     there.keep("a", "b", "c", "d")
