@@ -249,7 +249,7 @@ def test_the_shared_access_key_contains_the_account(
     check = on_disk(machine, tmp_path, "--account", OURS)
     assert check["outcome"] == (PASS if account == OURS else FAIL)
     assert f"account {account}" in check["text"]
-    assert "by the id of the access key that the agent shares in /root/.aws/credentials" in check["evidence"][0]
+    assert "from the ID of the access key that the agent shares in /root/.aws/credentials" in check["evidence"][0]
     assert key not in json.dumps(check)
 
 

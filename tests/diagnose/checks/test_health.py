@@ -146,8 +146,8 @@ def version(text: str) -> Change:
 
 
 CASES: list[tuple[str | None, Change, str, str]] = [
-    (None, logged(RECENT + reported("11:55:00")), PASS, "the last one began at 2026-11-24T11:55:00Z"),
-    ("", logged(RECENT + reported("11:55:00")), PASS, "the last one began at 2026-11-24T11:55:00Z"),
+    (None, logged(RECENT + reported("11:55:00")), PASS, "the last report began at 2026-11-24T11:55:00Z"),
+    ("", logged(RECENT + reported("11:55:00")), PASS, "the last report began at 2026-11-24T11:55:00Z"),
     (None, logged(RECENT), SKIPPED, "the log has no health report"),
     (None, lambda m: m.snapshot.update(folders={}), SKIPPED, "there is no log"),
     ("Azure", logged(RECENT + reported("11:55:00", "Azure")), PASS, "registered with provider Azure"),
@@ -302,14 +302,14 @@ def test_an_answer_warns_if_the_agent_uses_a_proxy_for_it(
 @pytest.mark.parametrize(
     ("unit", "remedy"),
     [
-        ("{0}_MODE=IPv5", "Correct {0}_MODE, in the agent's service or here"),
-        ("{0}_MODE=http://u:hunter2@h", "Correct {0}_MODE, in the agent's service or here"),
-        ("{0}=http://[", "Correct {0}, in the agent's service or here"),
-        ("{0}_MODE=IPv6", "Let the agent reach http://[fd00:ec2::254] ("),
-        ("{0}=http://u:hunter2@198.51.100.7:81", "Let the agent reach http://***@198.51.100.7:81 ("),
+        ("{0}_MODE=IPv5", "Correct {0}_MODE in the agent's service or in this shell"),
+        ("{0}_MODE=http://u:hunter2@h", "Correct {0}_MODE in the agent's service or in this shell"),
+        ("{0}=http://[", "Correct {0} in the agent's service or in this shell"),
+        ("{0}_MODE=IPv6", "Allow the agent to reach http://[fd00:ec2::254] ("),
+        ("{0}=http://u:hunter2@198.51.100.7:81", "Allow the agent to reach http://***@198.51.100.7:81 ("),
         ("{0}_MODE=IPv6 http_proxy=http://p:1", "Add fd00:ec2::254 to no_proxy of the agent's service (http_proxy is"),
         ("{0}=https://198.51.100.7 https_proxy=http://p:1", "Add 198.51.100.7 to no_proxy of the agent's service (h"),
-        ("{0}_MODE=IPv6 http_proxy=http://p:1 no_proxy=fd00:ec2::254", "Let the agent reach http://[fd00:ec2::254] ("),
+        ("{0}_MODE=IPv6 http_proxy=http://p:1 no_proxy=fd00:ec2::254", "Allow the agent to reach http://[fd00:ec2::254] ("),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("skipping", [True, False], ids=["in the log", "asked"])

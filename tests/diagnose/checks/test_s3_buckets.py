@@ -42,7 +42,7 @@ def test_a_missing_bucket_warns_and_is_named(machine: AgentMachine) -> None:
         configured(machine, S3=server.url)
         found = diagnosed(machine, network(), "s3-buckets")["s3-buckets"]
     assert (found.outcome, found.text) == (WARN, f"1 of {len(NEEDED)} buckets of {REGION} cannot be reached")
-    assert f"patch-baseline-snapshot-{REGION}: there is no such bucket (404)" in found.evidence
+    assert f"patch-baseline-snapshot-{REGION}: no such bucket (404)" in found.evidence
     assert found.command == f"fingerprint s3-policy --region {REGION}"
 
 
