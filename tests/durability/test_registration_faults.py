@@ -258,7 +258,7 @@ def test_a_request_without_a_usable_answer_is_sent_again(
         service.answer_next(REGISTER, 200, b'{"InstanceId":"x"}' if answered == "no id" else b"{")
     with pytest.raises(FingerprintError) as caught:
         setup.flow().register(setup.made.id, setup.made.code, REGION)
-    assert "may have registered the machine" in caught.value.remedy
+    assert "may have registered this host" in caught.value.remedy
     [one] = pending(setup.vault)
     record = setup.flow().register(setup.made.id, setup.made.code, REGION)
     # The same key and fingerprint: whichever node the service has of them is this one's.
@@ -278,7 +278,7 @@ def test_an_exhausted_activation_does_not_end_the_request(
     service.drop_next(REGISTER, after=True)
     with pytest.raises(FingerprintError, match="used as often") as caught:
         setup.flow().register(made.id, made.code, REGION)
-    assert "may have registered the machine" in caught.value.remedy
+    assert "may have registered this host" in caught.value.remedy
     [node] = setup.new_nodes()
     finished = setup.flow().finish(node)
     assert finished is not None
