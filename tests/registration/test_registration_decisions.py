@@ -237,7 +237,7 @@ def test_a_registration_has_node_key_and_date(vault: Vault) -> None:
     assert flow(vault, service).role_token().access_key_id == ANSWER["AccessKeyId"]
 
 
-def test_a_request_without_an_answer_is_sent_again_with_the_same_key(vault: Vault) -> None:
+def test_request_without_an_answer_is_repeated_with_its_key(vault: Vault) -> None:
     service = Service(uncertain(), NODE)
     with pytest.raises(Unreachable, match="vault verify"):
         register(vault, service)
@@ -247,7 +247,7 @@ def test_a_request_without_an_answer_is_sent_again_with_the_same_key(vault: Vaul
     assert (pending(vault), pending(vault, superseded=True)) == ([], [])
 
 
-def test_another_machine_asks_with_another_key_and_supersedes_the_request(vault: Vault) -> None:
+def test_another_machine_uses_a_new_key_and_supersedes_it(vault: Vault) -> None:
     service = Service(uncertain(), NODE)
     with pytest.raises(Unreachable):
         register(vault, service)
@@ -327,7 +327,7 @@ def test_a_fingerprint_that_is_kept_is_noted_in_the_history(vault: Vault) -> Non
     assert whys == ["registered"]
 
 
-def test_a_registered_machine_is_registered_again_only_on_request(vault: Vault) -> None:
+def test_registered_machine_is_registered_again_on_request_only(vault: Vault) -> None:
     service = Service(NODE, OTHER_NODE)
     register(vault, service)
     with pytest.raises(Refused, match=NODE):
@@ -361,7 +361,7 @@ def test_who_waited_gets_the_node_of_the_other_process(vault: Vault, region: str
     assert service.asked == []
 
 
-def test_a_new_key_of_the_same_node_is_no_registration_of_another_process(vault: Vault) -> None:
+def test_new_key_of_the_node_is_not_another_registration(vault: Vault) -> None:
     service = Service(NODE, OTHER_NODE)
     made = register(vault, service)
     raced = Raced(vault.path, state=vault.state)

@@ -1,4 +1,4 @@
-"""Where WMI does not return the version of Windows: the agents that do not ask it are certain, the others a doubt."""
+"""WMI that does not return the version of Windows: agents that do not ask it are certain, the others in doubt."""
 
 from __future__ import annotations
 
