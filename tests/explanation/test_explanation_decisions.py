@@ -10,7 +10,7 @@ import pytest
 from event_machines import before_and_after, machine, snapshot, windows
 from fingerprint import collect
 from fingerprint.attributes.events import DMI, EVENTS, SHORT_NAMES
-from fingerprint.collectors.recording import record_whole
+from fingerprint.collectors.recording import record_machine
 from fingerprint.explanation import Explanation, explain, explain_snapshots
 from fingerprint.explanation.causes import TABLE_APPEARED, TABLE_GONE, Cause, short_value
 from fingerprint.explanation.hardware import differences, size
@@ -249,5 +249,5 @@ def test_on_windows_without_evidence_the_cause_is_not_known() -> None:
 def test_a_recording_of_all_sources_says_the_same() -> None:
     """Evidence is what a recorder kept of the machine, not a snapshot made by hand."""
     before, now = before_and_after("os-upgrade")
-    kept = record_whole(RecordedMachine(before))[1].snapshot
+    kept = record_machine(RecordedMachine(before))[1].snapshot
     assert facts(compared(kept, now)) == facts(compared(before, now))

@@ -31,9 +31,9 @@ from fingerprint.registration.keys import NodeKey, verify
 from fingerprint.registration.metadata_file import forget_registration
 from fingerprint.registration.responses import Unusable, is_node_id, role_credentials
 from fingerprint.registration.role_token import RoleCredentials
-from fingerprint.registration.routes import demand_endpoint
+from fingerprint.registration.routes import require_endpoint
 from fingerprint.types import RegistrationRecord
-from fingerprint.vault import VaultEdit
+from fingerprint.vault.edit import VaultEdit
 from fingerprint.vault.pending_registration import pending
 
 REGION, NODE, OTHER_NODE = "eu-west-1", "mi-0123456789abcdef0", "mi-0fedcba9876543210"
@@ -115,10 +115,10 @@ def test_only_what_can_be_an_activation_is_sent(activation_id: str, code: str, f
 )  # fmt: skip
 def test_secrets_go_to_a_safe_endpoint_only(endpoint: str, fits: bool) -> None:
     if fits:
-        demand_endpoint(endpoint)
+        require_endpoint(endpoint)
     else:
         with pytest.raises(UsageError):
-            demand_endpoint(endpoint)
+            require_endpoint(endpoint)
 
 
 def der(*numbers: int) -> bytes:
