@@ -74,7 +74,7 @@ def test_a_missing_bucket_is_a_finding(command: Command, s3: S3) -> None:
     done = command("--region", "eu-west-1", "--check", "--endpoint", s3.url)
     assert done.returncode == 1
     assert json.loads(done.stdout) == policy("eu-west-1")
-    assert "eu-west-1-birdwatcher-prod: there is no such bucket (404)\n" in done.stderr
+    assert "eu-west-1-birdwatcher-prod: no such bucket (404)\n" in done.stderr
     assert done.stderr.count("reached (HTTP 200") == len(names("eu-west-1")) - 1
 
 
