@@ -89,7 +89,7 @@ def fleet_diff_answer(
         "refused": summary.refused,
         "drift": [
             {"attribute": name, "changed": sum(counts.values()),
-             "groups": [{"group": group or None, "changed": count, "rows": drifted.places[group]}
+             "groups": [{"group": group or None, "changed": count, "rows": drifted.machines[group]}
                         for group, count in sorted(counts.items())]}
             for name, counts in drifted.changed.items()
         ],

@@ -1,7 +1,6 @@
-"""Whole fleets: which machines would be refused, which threshold is right, what drifted, which are clones.
+"""Fleets: which machines the agent would reject, which threshold is right, what drifted, which are clones.
 
-Columns in, columns out: everything here works a batch of Arrow columns at a time, on the native core. Needs the extra
-`fleet`.
+Input and output are Arrow columns, one batch at a time, compared by the native core. Requires the extra `fleet`.
 """
 
 from __future__ import annotations

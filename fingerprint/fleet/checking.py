@@ -32,8 +32,8 @@ class Checked:
     Attributes:
         rows: node_id, observed_at and group as far as the fleet has them, threshold, match, reason; and with counts
             matched and total.
-        reasons: how many rows each reason decided, in the order of `Reason`.
-        changed: for each attribute in how many rows it differs or only one side has it; empty without counts.
+        reasons: number of rows that each reason decided, in the order of `Reason`.
+        changed: attribute -> number of rows where it differs or only one side has it; empty without counts.
     """
 
     rows: pa.RecordBatch
@@ -43,12 +43,12 @@ class Checked:
 
 @dataclass
 class Summary:
-    """Sums over what was checked.
+    """Sums over all checked rows.
 
     Attributes:
-        rows: how many machines.
-        reasons: how many each reason decided.
-        changed: for each attribute in how many rows it differs or only one side has it.
+        rows: number of machines.
+        reasons: number of machines that each reason decided.
+        changed: attribute -> number of rows where it differs or only one side has it.
     """
 
     rows: int = 0
@@ -57,7 +57,7 @@ class Summary:
 
     @property
     def refused(self) -> int:
-        """How many machines are no match."""
+        """Number of machines that do not match."""
         return sum(count for reason, count in self.reasons.items() if reason not in MATCHES)
 
     def add(self, checked: Checked) -> None:
@@ -75,14 +75,14 @@ def check(
     """Yield the verdicts on a fleet, a batch at a time and in its order, as `match` gives them for each row.
 
     Args:
-        batches: as `Fleet.batches` yields them, or whatever `batches_of` takes.
-        threads: how many work at once; None for as many as this process can run.
-        counts: also count for every row the attributes that are equal; without, a row is decided by as few of them
-            as it needs, which reads less than half as much.
-        rejects: gets the rows that are none; None to raise an error at the first.
+        batches: as `Fleet.batches` yields them, or an argument of `batches_of`.
+        threads: number of threads; None for as many as this process can run.
+        counts: also count the matching attributes of every row; without counts a row is decided by as few attributes
+            as necessary, which reads less than half as much.
+        rejects: gets the bad rows; None to raise an error at the first one.
 
     Raises:
-        InputError: it is no fleet, which is found while it is read.
+        InputError: not a fleet; raised while it is read.
     """
     threads = usual_threads() if threads is None else threads
     yield from in_order(_counted if counts else _decided, batches_of(batches, rejects), threads)

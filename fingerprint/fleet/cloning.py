@@ -1,8 +1,8 @@
-"""Clones in a fleet: machines that share what one machine alone should have, and machines that are nearly alike.
+"""Clones in a fleet: machines that share a unique value, and machines that are nearly equal.
 
-Two kinds of groups. *Shared*: rows with the same node id, fingerprint, vault, hardware ID, system UUID or hardware
-address, seen on more than one machine. *Near*: machines with different hardware IDs of which at least a share of the
-other attributes is equal; they are found exactly, none is missed and none is guessed.
+Two kinds of groups. *Shared*: rows with the same node ID, fingerprint, vault, hardware ID, system UUID or hardware
+address on more than one machine. *Near*: machines with different hardware IDs of which at least a given share of the
+other attributes match. The search is exact: it finds every pair and no other.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from fingerprint._fleet import Answer, Near, Stream
 from fingerprint.errors import InputError, UsageError
 from fingerprint.fleet.attribute_names import common
 from fingerprint.fleet.column_types import require_one_family
-from fingerprint.fleet.grouping import DAY, FINDINGS, SHARED_KEYS, SIDS, Group, Groups, Seen, runs_of
+from fingerprint.fleet.grouping import DAY, FINDINGS, SHARED_KEYS, SIDS, Group, Groups, Rows, runs_of
 from fingerprint.fleet.io.arrow import batches_of
-from fingerprint.fleet.parallel import Whole, usual_threads
+from fingerprint.fleet.parallel import BatchStream, usual_threads
 from fingerprint.fleet.schema import EXTRAS, NODE, OBSERVED, layout_of
 
 if TYPE_CHECKING:
@@ -38,19 +38,19 @@ _LISTED = 100_000
 
 @dataclass
 class Clones:
-    """What was found.
+    """The clones of a fleet.
 
     Attributes:
-        rows: how many machines were looked at.
-        attributes: which were compared for near-clones: all but the hardware ID.
-        needed: how many of them a near-clone has in common.
-        shared: for each of `SHARED_KEYS` that the fleet has, the groups that share what one machine should have alone.
-        near: clusters of near-clones; two members may be alike through a third.
-        pairs: how many pairs have so many attributes in common.
-        listed: [n, 3] pairs of rows with the bits of the attributes that they have in common, up to the limit.
-        compared: how many pairs were looked at.
-        nodes: the column of node ids.
-        left_out: attributes that few machines have, which are not compared: else they would hide clones of others.
+        rows: number of machines.
+        attributes: compared for near-clones: all but the hardware ID.
+        needed: number of matching attributes of a near-clone.
+        shared: for each of `SHARED_KEYS` that the fleet has, the groups that share a value.
+        near: clusters of near-clones; two members may be connected through a third.
+        pairs: number of matching attributes -> number of pairs.
+        listed: [n, 3] pairs of rows with the bits of their matching attributes, up to the limit.
+        compared: number of pairs that were compared.
+        nodes: the column of node IDs.
+        left_out: attributes of few machines, which are not compared: they would hide clones of other machines.
     """
 
     rows: int
@@ -71,7 +71,7 @@ class Clones:
 
     @property
     def findings(self) -> int:
-        """How many groups are more than look-alikes or a machine that moved."""
+        """Number of groups that are neither similar machines nor a machine that moved."""
         return sum(count for one in self.groups for word, count in one.counts().items() if word in FINDINGS)
 
     def every_group(self) -> Iterator[Group]:
@@ -80,7 +80,7 @@ class Clones:
             yield from (groups[number] for number in range(len(groups)))
 
     def nodes_of(self, group: Group, most: int) -> list[str]:
-        """Return the node ids of a group, each once, of its first rows."""
+        """Return the node IDs of the first rows of a group, each once."""
         return list(dict.fromkeys(self.nodes[row].as_py() for row in group.rows[:most]))
 
 
@@ -95,31 +95,31 @@ def clones(
     done: Callable[[str], object] = lambda _: None,
     rejects: Rejects | None = None,
 ) -> Clones:
-    """Find the clones of a fleet, which is held in memory: about 0.6 GB for each million machines.
+    """Return the clones of a fleet. It is held in memory: about 0.6 GB for each million machines.
 
     Args:
-        batches: as `Fleet.batches` yields them, or whatever `batches_of` takes. Of each row its current hash is
-            looked at, of a fleet without current hashes the saved ones.
-        percent: near-clones have at least this share of their attributes in common, the hardware ID apart.
-        threads: how many work at once; None for as many as this process can run.
-        limit: how many pairs are kept; all are counted, and all make clusters.
-        window: seconds between two observations that count as at once: no machine moves as fast.
-        brute: compare every machine with every other instead of those with rare values in common; for checking.
-        done: is called with the name of each step when it is done.
-        rejects: gets the rows that are none; None to raise an error at the first.
+        batches: as `Fleet.batches` yields them, or an argument of `batches_of`. The current hash of each row is
+            compared; in a fleet without current hashes the saved one.
+        percent: least share of matching attributes of near-clones, without the hardware ID; 1 to 100.
+        threads: number of threads; None for as many as this process can run.
+        limit: number of pairs to keep; all are counted and form clusters.
+        window: seconds between two observations that count as simultaneous: no machine moves that fast.
+        brute: compare every pair of machines, not only those with a rare value in common; for tests.
+        done: called with the name of each completed step.
+        rejects: gets the bad rows; None to raise an error at the first one.
 
     Raises:
         UsageError: the percentage is not 1 to 100.
-        InputError: it is no fleet, or has more than 32 attributes.
+        InputError: not a fleet, or more than 32 attributes.
     """
     if not 1 <= percent <= 100:
-        raise UsageError(f"{percent} is no percentage of attributes", remedy="Give 1 to 100")
+        raise UsageError(f"invalid percentage {percent}: must be 1-100")
     given = [batch for batch in batches_of(batches, rejects) if batch.num_rows]
     if not given:
         return Clones(0, (), 0)
     side, names = compared(list(dict.fromkeys(name for batch in given for name in batch.schema.names)))
     names, left_out = _common(given, side, names)
-    # What is not compared goes into one table; the attributes stay in their batches, each of its own type.
+    # Other columns go into one table; the attributes stay in their batches, each with its own type.
     plain = (NODE, OBSERVED, *EXTRAS)
     parts = [batch.select([name for name in plain if name in batch.schema.names]) for batch in given]
     table = pa.concat_tables([pa.Table.from_batches([part]) for part in parts], promote_options="permissive")
@@ -129,18 +129,18 @@ def clones(
     sid = next((name for name in names if name not in others), None)
     if len(others) > MOST_NEAR:
         raise InputError(
-            f"it has {len(others)} attributes beside the hardware ID; near-clones are found among at most {MOST_NEAR}",
-            remedy="Leave out the columns that are no attributes",
+            f"{len(others)} attributes beside the hardware ID; near-clones require at most {MOST_NEAR}",
+            remedy="Leave out the columns that are not attributes",
         )
     needed = needed_of(percent, len(others))
     found = Clones(table.num_rows, others, needed, nodes=table[NODE], left_out=left_out)
     near, empty = _encoded(given, side, others, sid, needed, threads)
     done("encode")
-    seen = Seen(table, (*others, *((sid,) if sid else ())), near, empty, window)
+    machines = Rows(table, (*others, *((sid,) if sid else ())), near, empty, window)
     for key in SHARED_KEYS:
-        numbers = seen.numbers_of(key)
+        numbers = machines.numbers_of(key)
         if numbers is not None:
-            found.shared.append(seen.groups(key, *runs_of(numbers)))
+            found.shared.append(machines.groups(key, *runs_of(numbers)))
             done(f"shared {key}")
     if others:
         answer = _searched(near, table.num_rows, threads, limit, brute)
@@ -148,7 +148,7 @@ def clones(
         found.pairs = {count: pairs for count, pairs in enumerate(answer.counts) if pairs}
         found.compared = answer.compared
         found.listed = _sorted(np.frombuffer(answer.listed(), np.uint32).reshape(-1, 3))
-        found.near = seen.groups("near", *runs_of(np.frombuffer(answer.clusters(), np.uint32).astype(np.int64)))
+        found.near = machines.groups("near", *runs_of(np.frombuffer(answer.clusters(), np.uint32).astype(np.int64)))
         done("clusters")
     return found
 
@@ -180,22 +180,22 @@ def all_pairs(table: pa.Table, *, percent: int, threads: int) -> Iterable[Any]:
             near.pairs(*task, answer)
             if sum(answer.counts) <= limit:
                 break
-            # The same task again, with room for all that it has.
+            # The same task again, with a limit for all of its pairs.
             limit = sum(answer.counts)
         yield np.frombuffer(answer.listed(), np.uint32).reshape(-1, 3)
 
 
 def needed_of(percent: int, attributes: int) -> int:
-    """Return how many of so many attributes are at least a percentage of them, as the rule counts."""
+    """Return the least number of matching attributes that reaches a percentage, as the rule counts."""
     return next((count for count in range(1, attributes + 1) if passes(count, attributes, percent)), attributes)
 
 
 def compared(columns: list[str]) -> tuple[str, tuple[str, ...]]:
-    """Return which side of a fleet is looked at for clones, and its attributes. Raises InputError: it has none."""
+    """Return the side of a fleet that is searched for clones, and its attributes. Raises InputError: there are none."""
     layout = layout_of(columns)
-    side = "current" if any(place >= 0 for place in layout.current) else "saved"
-    places = layout.current if side == "current" else layout.saved
-    return side, tuple(name for name, place in zip(layout.attributes, places, strict=True) if place >= 0)
+    side = "current" if any(position >= 0 for position in layout.current) else "saved"
+    positions = layout.current if side == "current" else layout.saved
+    return side, tuple(name for name, position in zip(layout.attributes, positions, strict=True) if position >= 0)
 
 
 def _common(
@@ -218,27 +218,27 @@ def _common(
 def _encoded(
     batches: list[pa.RecordBatch], side: str, others: tuple[str, ...], sid: str | None, needed: int, threads: int
 ) -> tuple[Near, tuple[int, ...]]:
-    """Return the codes of the attributes, and for each the code of "", 0 where no row has it."""
+    """Return the codes of the attributes, and for each the code of ""; 0 if no row has it."""
     columns = [f"{side}.{name}" for name in (*others, *((sid,) if sid else ()))]
     for name in columns:
         require_one_family(name, {batch.schema.field(name).type for batch in batches if name in batch.schema.names})
     rows = sum(batch.num_rows for batch in batches)
-    read = [next(Stream(Whole(batch))) for batch in batches]
-    places = [{name: place for place, name in enumerate(batch.schema.names)} for batch in batches]
-    # A fleet of nothing but hardware IDs has no near-clones, but it has codes.
+    read = [next(Stream(BatchStream(batch))) for batch in batches]
+    positions = [{name: position for position, name in enumerate(batch.schema.names)} for batch in batches]
+    # A fleet with hardware IDs only has no near-clones, but it has codes.
     near = Near(rows, max(1, len(others)), max(1, needed), sid is not None and bool(others))
     seed = int.from_bytes(os.urandom(8), "little")
     with ThreadPoolExecutor(threads) as pool:
         jobs = [
             pool.submit(
-                near.encode, i, [(batch, at.get(name, -1)) for batch, at in zip(read, places, strict=True)], seed
+                near.encode, i, [(batch, at.get(name, -1)) for batch, at in zip(read, positions, strict=True)], seed
             )
             for i, name in enumerate(columns)
         ]
         try:
             return near, tuple(job.result() for job in jobs)
         except TypeError as error:
-            raise InputError(str(error), remedy="Attributes are texts, dictionaries, ids or binaries") from None
+            raise InputError(str(error), remedy="Attributes are strings, dictionaries, IDs or binaries") from None
 
 
 def _searched(near: Near, rows: int, threads: int, limit: int, brute: bool) -> Answer:

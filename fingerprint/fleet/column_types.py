@@ -1,7 +1,7 @@
-"""The Arrow types that the columns of a fleet may have, and their plain forms.
+"""The Arrow types of the columns of a fleet, and their plain forms.
 
-pyarrow's functions take neither string views nor dictionaries of them (`filter`, `equal`, `coalesce`), the native core
-does. So attributes stay as they come, and what pyarrow works on gets a plain form.
+The native core reads string views and dictionaries of them; pyarrow's functions (`filter`, `equal`, `coalesce`) do not.
+So attributes keep their types, and columns for pyarrow get a plain form.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
     from fingerprint.fleet.schema import Layout
 
-_TEXTS = (pa.string(), pa.large_string(), pa.string_view())
+_STRINGS = (pa.string(), pa.large_string(), pa.string_view())
 _BINARIES = (pa.binary(), pa.large_binary(), pa.binary_view())
 _IDS = (pa.int32(), pa.uint32())
 _PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 _UTC = pa.timestamp("us", tz="UTC")
-# What Python's calendar has.
+# The range of Python's calendar.
 _FIRST_TIME = pa.scalar(datetime(1, 1, 1, tzinfo=timezone.utc), _UTC)
 _LAST_TIME = pa.scalar(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone.utc), _UTC)
 
 
 def family_of(kind: pa.DataType) -> str | None:
-    """Return what values of a type are compared as: types of one family can be compared with each other.
+    """Return the family of a type: values of types of one family can be compared.
 
     Returns:
-        "text" for texts and binaries of any size, the type itself for ids and binaries of one size, "null" for a column
-        without values, None for what cannot be compared. A dictionary is of the family of its values.
+        "text" for strings and binaries of any size, the type itself for IDs and binaries of one size, "null" for a
+        column without values, None for a type that cannot be compared. A dictionary has the family of its values.
     """
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if value in _TEXTS or value in _BINARIES:
+    if value in _STRINGS or value in _BINARIES:
         return "text"
     if value in _IDS or pa.types.is_fixed_size_binary(value) or pa.types.is_null(value):
         return str(value)
@@ -45,16 +45,16 @@ def family_of(kind: pa.DataType) -> str | None:
 
 
 def without_views(column: Any) -> Any:
-    """Return a column of texts or binaries, or of a dictionary of them, in place of one of views."""
+    """Return a column with strings or binaries in position of views, also in a dictionary."""
     if pa.types.is_dictionary(column.type) and column.type.value_type in _PLAIN:
         return pa.DictionaryArray.from_arrays(column.indices, without_views(column.dictionary))
     return column.cast(_PLAIN[column.type]) if column.type in _PLAIN else column
 
 
 def for_core(column: Any) -> Any:
-    """Return an attribute as the native core takes it, a dictionary with nulls or few of its values in use as these.
+    """Return an attribute for the native core; a dictionary with nulls or mostly unused values becomes its values.
 
-    Views of short values alone lose their form: pyarrow before 25 crashes when it hands them on without other buffers.
+    Views that hold only short values are converted: pyarrow before 25 crashes when it exports them.
     """
     if not pa.types.is_dictionary(column.type):
         return without_views(column) if column.type in _PLAIN and len(column.buffers()) < 3 else column
@@ -63,13 +63,13 @@ def for_core(column: Any) -> Any:
 
 
 def values_of(column: Any) -> Any:
-    """Return the values of a column, not as a dictionary and without views."""
+    """Return the values of a column without dictionary and views."""
     column = without_views(column)
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of `values_of` a column of some type; a column without values is one of texts."""
+    """Return the type of `values_of` for a column of a type; a column without values gives strings."""
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.string() if pa.types.is_null(value) else _PLAIN.get(value, value)
 
@@ -77,7 +77,7 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 def require_comparable(schema: pa.Schema, layout: Layout, where: str) -> None:
     """Raise InputError, which names the columns and their types, unless all attributes can be compared."""
     for saved, current in zip(layout.saved, layout.current, strict=True):
-        fields = [schema.field(place) for place in (saved, current) if place >= 0]
+        fields = [schema.field(position) for position in (saved, current) if position >= 0]
         for field in fields:
             if family_of(field.type) is None:
                 raise InputError(
@@ -96,35 +96,35 @@ def require_comparable(schema: pa.Schema, layout: Layout, where: str) -> None:
 
 
 def require_codes(column: Any, name: str, where: str) -> None:
-    """Raise InputError unless each code of a dictionary column is the place of a value, on which pyarrow relies."""
+    """Raise InputError unless each code of a dictionary column is the index of a value; pyarrow does not check."""
     ends, most = pc.min_max(column.indices), len(column.dictionary)
     low, high = ends["min"].as_py(), ends["max"].as_py()
     if low is not None and not 0 <= low <= high < most:
         raise InputError(
             f"the column {name} has the code {low if low < 0 else high}, and its dictionary {most} values",
             where=where,
-            remedy="Its codes are the places of values, from 0: write it anew",
+            remedy="Codes are indexes of values, from 0: write the file again",
         )
 
 
 def require_one_family(name: str, kinds: Iterable[pa.DataType]) -> None:
-    """Raise InputError, which names the column, unless the types that it has in several batches are of one family."""
-    told = sorted({str(kind) for kind in kinds if not pa.types.is_null(kind)})
+    """Raise InputError, which names the column, unless its types in all batches are of one family."""
+    names = sorted({str(kind) for kind in kinds if not pa.types.is_null(kind)})
     if len({family_of(kind) or str(kind) for kind in kinds if not pa.types.is_null(kind)}) > 1:
         raise InputError(
-            f"the column {name} is of types {' and '.join(told)} in different batches",
+            f"the column {name} is of types {' and '.join(names)} in different batches",
             remedy="Cast it: a column has one type in all batches",
         )
 
 
-def texts(column: Any, name: str, where: str) -> Any:
-    """Return a column of texts as string or large string. Raises InputError: it holds something else."""
+def strings(column: Any, name: str, where: str) -> Any:
+    """Return a column of strings as string or large string. Raises InputError: it has another type."""
     value = values_of(column)
     if pa.types.is_null(value.type):
         return value.cast(pa.string())
-    if value.type not in _TEXTS:
+    if value.type not in _STRINGS:
         raise InputError(
-            f"the column {name} is of type {column.type}, not a text", where=where, remedy="Cast it to a string type"
+            f"the column {name} is of type {column.type}, not a string", where=where, remedy="Cast it to a string type"
         )
     return value
 
@@ -136,7 +136,7 @@ def thresholds(column: Any, name: str, where: str) -> Any:
         return value.cast(pa.int32())
     if not pa.types.is_integer(value.type):
         raise InputError(
-            f"the column {name} is of type {column.type}, not a whole number",
+            f"the column {name} is of type {column.type}, not an integer",
             where=where,
             remedy="Cast it to int32; null stands for the default",
         )
@@ -144,14 +144,14 @@ def thresholds(column: Any, name: str, where: str) -> Any:
 
 
 def not_utf8(column: Any) -> list[int]:
-    """Return the places of the values of a text column that are no UTF-8, which no type of Arrow makes sure of."""
+    """Return the rows of a string column whose value is not UTF-8; Arrow does not check that."""
     kind = pa.large_binary() if column.type == pa.large_string() else pa.binary()
     values = column.cast(kind)
     try:
         values.cast(column.type)
         return []
     except pa.ArrowInvalid:
-        return [place for place, value in enumerate(values.to_pylist()) if value and not _is_utf8(value)]
+        return [position for position, value in enumerate(values.to_pylist()) if value and not _is_utf8(value)]
 
 
 def _is_utf8(value: bytes) -> bool:
@@ -163,13 +163,13 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def times(column: Any, name: str, where: str) -> tuple[Any, list[int]]:
-    """Return times in microseconds, UTC, and the places of values that are none, which are null.
+    """Return times in microseconds, UTC, and the rows of invalid times, which are null.
 
     Raises:
         InputError: the column has no times, or numbers of an unknown unit.
     """
     value = values_of(column)
-    if not (value.type in _TEXTS or pa.types.is_temporal(value.type) or pa.types.is_null(value.type)) or (
+    if not (value.type in _STRINGS or pa.types.is_temporal(value.type) or pa.types.is_null(value.type)) or (
         pa.types.is_time(value.type) or pa.types.is_duration(value.type) or pa.types.is_interval(value.type)
     ):
         raise InputError(

@@ -33,25 +33,24 @@ _MOST_SETS = 1000
 
 @dataclass
 class Drift:
-    """How often which attribute changed.
+    """Number of changes of each attribute.
 
     Attributes:
-        rows: how many machines.
-        places: for each week or group how many machines, in order; "" where a machine has none.
-        changed: for each attribute and week or group in how many machines it differs or only one side has it.
-        together: how many machines changed in just these attributes; of more than 1,000 sets the rare ones are
-            counted as ("...",).
+        rows: number of machines.
+        machines: week or group -> number of machines, in order; "" for machines without one.
+        changed: attribute -> week or group -> number of machines where it differs or only one side has it.
+        together: set of changed attributes -> number of machines; beyond 1,000 sets the rare ones count as ("...",).
     """
 
     rows: int = 0
-    places: Counter[str] = field(default_factory=Counter)
+    machines: Counter[str] = field(default_factory=Counter)
     changed: dict[str, Counter[str]] = field(default_factory=dict)
     together: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     def add(self, other: Drift) -> None:
         """Add the machines of another part."""
         self.rows += other.rows
-        self.places += other.places
+        self.machines += other.machines
         for name, counts in other.changed.items():
             self.changed.setdefault(name, Counter()).update(counts)
         self.together.update(other.together)
@@ -65,17 +64,17 @@ def drift(batches: Any, *, by: str = WEEK, threads: int | None = None, rejects: 
     """Count what changed, by the week of observation or by group.
 
     Args:
-        batches: as `Fleet.batches` yields them, or whatever `batches_of` takes.
+        batches: as `Fleet.batches` yields them, or an argument of `batches_of`.
         by: "week" or "group".
-        threads: how many work at once; None for as many as this process can run.
-        rejects: gets the rows that are none; None to raise an error at the first.
+        threads: number of threads; None for as many as this process can run.
+        rejects: gets the bad rows; None to raise an error at the first one.
 
     Raises:
         UsageError: `by` is another word.
         InputError: it is no fleet.
     """
     if by not in (WEEK, GROUP):
-        raise UsageError(f"there is no drift by {by!r}", remedy="It is by week or by group")
+        raise UsageError(f"no drift by {by!r}", remedy="Use 'week' or 'group'")
     total = Drift()
     threads = usual_threads() if threads is None else threads
     for part in in_order(lambda batch: _drift(batch, by), batches_of(batches, rejects), threads):
@@ -86,7 +85,7 @@ def drift(batches: Any, *, by: str = WEEK, threads: int | None = None, rejects: 
 def _drift(batch: pa.RecordBatch, by: str) -> Drift:
     question, layout = question_of(batch)
     rows = batch.num_rows
-    words, place = _places(batch, by)
+    words, place = _columns_of(batch, by)
     found = Drift(rows, Counter(dict(zip(words, np.bincount(place, minlength=len(words)).tolist(), strict=True))))
     sets = np.zeros((len(layout.attributes), rows), bool)
     same, has = np.empty(rows, np.uint8), np.empty(rows, np.uint8)
@@ -96,7 +95,7 @@ def _drift(batch: pa.RecordBatch, by: str) -> Drift:
         sets[number] = differs
         counts = np.bincount(place[differs], minlength=len(words)).tolist()
         found.changed[name] = Counter({word: count for word, count in zip(words, counts, strict=True) if count})
-    # The bits of a row are one item, so that rows are told apart by one comparison.
+    # All bits of a row are one item, so that one comparison distinguishes two rows.
     packed = np.ascontiguousarray(np.packbits(sets, axis=0).T)
     kinds, counts = np.unique(packed.view(f"V{packed.shape[1]}").reshape(-1), return_counts=True)
     bits = np.unpackbits(kinds.view(np.uint8).reshape(len(kinds), packed.shape[1]), axis=1)
@@ -111,8 +110,8 @@ def _has(batch: pa.RecordBatch, place: int) -> Any:
     return batch.column(place).is_valid().to_numpy(zero_copy_only=False)
 
 
-def _places(batch: pa.RecordBatch, by: str) -> tuple[list[str], Any]:
-    """Return the words for weeks or groups, and for each row which of them it is in."""
+def _columns_of(batch: pa.RecordBatch, by: str) -> tuple[list[str], Any]:
+    """Return the weeks or groups, and for each row the index of its own."""
     if by == WEEK and OBSERVED in batch.schema.names:
         return _weeks(batch[OBSERVED])
     if by != GROUP or GROUP not in batch.schema.names:
@@ -140,10 +139,10 @@ class Joined:
     """Two observations of a fleet, side by side.
 
     Attributes:
-        both: how many nodes are in both.
-        only_before, only_after: how many are in one of them only.
-        repeated_before, repeated_after: rows that were left out, because a later one of the same node is there.
-        left_out: attributes of few rows that are not compared, as more than columns fit were brought.
+        both: number of nodes in both.
+        only_before, only_after: number of nodes in one of them only.
+        repeated_before, repeated_after: rows that were left out because the node has a later one.
+        left_out: attributes of few rows that are not compared, because there were more than the limit.
     """
 
     both: int
@@ -155,55 +154,55 @@ class Joined:
     _connection: Any
     _query: str
     _names: tuple[str, ...]
-    _folder: Any
+    _directory: Any
 
     def __enter__(self) -> Joined:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of what duckdb holds, in memory and on disk."""
+        """Release the memory and the files of duckdb."""
         self._connection.close()
-        self._folder.cleanup()
+        self._directory.cleanup()
 
     def batches(self) -> Accepted:
-        """Return the nodes that are in both: saved is the hash of the first observation, current of the second."""
+        """Return the nodes in both: saved is the hash of the first observation, current that of the second."""
         reader = self._connection.sql(self._query).to_arrow_reader(BATCH_ROWS)
         return Accepted(batch.rename_columns(list(self._names)) for batch in reader)
 
 
 def join(before: Any, after: Any, *, threads: int | None = None, rejects: Rejects | None = None) -> Joined:
-    """Put two observations side by side by node id, until the end of a `with`.
+    """Join two observations by node ID; a context manager.
 
-    duckdb holds them, on disk where they are larger than memory.
+    duckdb holds them, on disk if they are larger than memory.
 
     Args:
-        before, after: as `Fleet.batches` yields them, or whatever `batches_of` takes; of each node the row that was
+        before, after: as `Fleet.batches` yields them, or an argument of `batches_of`; of each node the row that was
             observed last counts.
-        threads: how many work at once; None for as many as this process can run.
-        rejects: gets the rows that are none; None to raise an error at the first.
+        threads: number of threads; None for as many as this process can run.
+        rejects: gets the bad rows; None to raise an error at the first one.
 
     Raises:
-        InputError: one of them is no fleet, or has no rows or no current hashes.
+        InputError: one of them is not a fleet, or has no rows or no current hashes.
     """
     sides = batches_of(before, rejects), batches_of(after, rejects)
-    folder = tempfile.TemporaryDirectory(prefix="fingerprint-fleet-")
-    connection = duckdb.connect(config={"temp_directory": folder.name})
+    directory = tempfile.TemporaryDirectory(prefix="fingerprint-fleet-")
+    connection = duckdb.connect(config={"temp_directory": directory.name})
     try:
-        return _joined(connection, folder, *sides, usual_threads() if threads is None else threads)
+        return _joined(connection, directory, *sides, usual_threads() if threads is None else threads)
     except BaseException:
         connection.close()
-        folder.cleanup()
+        directory.cleanup()
         raise
 
 
-def _joined(connection: Any, folder: Any, before: Accepted, after: Accepted, threads: int) -> Joined:
+def _joined(connection: Any, directory: Any, before: Accepted, after: Accepted, threads: int) -> Joined:
     connection.execute(f"set threads={threads}")
     sides = {name: _loaded(connection, name, given) for name, given in (("before", before), ("after", after))}
     count = {name: _one(connection, f"select count(*) from {name}") for name in sides}
     both = _one(connection, "select count(*) from after join before using (node)")
     held = Counter(sides["before"].held)
     held.update(sides["after"].held)
-    # Each side brings as many as fit, so that both may bring more.
+    # Each side is within the limit, but both together may exceed it.
     attributes = common(held, 0, MOST_ATTRIBUTES, always=SIDS)
     columns = {"node": NODE, "observed": OBSERVED, "threshold": THRESHOLD, '"group"': GROUP}
     parts = [(f"after.{name}", own) for name, own in columns.items()]
@@ -222,7 +221,7 @@ def _joined(connection: Any, folder: Any, before: Accepted, after: Accepted, thr
         _connection=connection,
         _query=f"select {words} from after join before using (node) order by after.row_number",
         _names=tuple(name for _, name in parts),
-        _folder=folder,
+        _directory=directory,
     )
 
 
@@ -235,11 +234,11 @@ class _Side:
     """One observation in a table.
 
     Attributes:
-        columns: for each attribute the name of its column there. Names of attributes are no names of columns: duckdb
-            takes "A" and "a" for one.
-        kinds: of the same the type.
-        held: for each attribute how many rows have it.
-        repeated: how many rows were left out, because a later one of the same node is there.
+        columns: attribute -> name of its column. Names of attributes cannot name columns: duckdb does not
+            distinguish "A" and "a".
+        kinds: attribute -> type of its column.
+        held: attribute -> number of rows that have it.
+        repeated: rows that were left out because the node has a later one.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -249,7 +248,7 @@ class _Side:
 
 
 def _loaded(connection: Any, name: str, batches: Accepted) -> _Side:
-    """Put one observation into a table. Its batches may bring attributes that those before did not have."""
+    """Load one observation into a table. Later batches may add attributes."""
     side = _Side()
     connection.execute(
         f'create table read_{name} (node varchar, observed timestamptz, threshold integer, "group" varchar, '
@@ -285,13 +284,13 @@ def _appended(
         if attribute not in side.columns:
             column = f"a{len(side.columns)}"
             kind = plain_type(first.schema.field(f"current.{attribute}").type)
-            # As bytes, which is how texts are compared: duckdb takes no text that is not UTF-8.
+            # As bytes, which is how strings are compared: duckdb rejects strings that are not UTF-8.
             kind = pa.large_binary() if family_of(kind) == "text" else kind
             side.columns[attribute], side.kinds[attribute] = column, kind
             connection.register("typed", pa.table({column: pa.nulls(0, kind)}))
-            [(told,)] = connection.execute("select column_type from (describe select * from typed)").fetchall()
+            [(duckdb_type,)] = connection.execute("select column_type from (describe select * from typed)").fetchall()
             connection.unregister("typed")
-            connection.execute(f"alter table read_{name} add column {column} {told}")
+            connection.execute(f"alter table read_{name} add column {column} {duckdb_type}")
     schema = pa.schema([
         ("node", pa.large_string()), ("observed", pa.timestamp("us", tz="UTC")), ("threshold", pa.int32()),
         ("group", pa.large_string()), ("row_number", pa.int64()),
@@ -318,7 +317,7 @@ def _appended(
     try:
         connection.execute(f"insert into read_{name} by name select * from given")
     except duckdb.Error:
-        # duckdb has an error of its own for what is raised while it reads, with the other one in its text.
+        # duckdb raises its own error for an exception while it reads, with the original one in its message.
         if failed:
             raise failed[0] from None
         raise

@@ -1,4 +1,4 @@
-"""Groups of rows of a fleet that belong together: what ties them, and how that is to be read."""
+"""Groups of rows of a fleet: what their rows have in common, and the reading of each group."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ if TYPE_CHECKING:
 
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
-# What the readings of a group are.
+# The readings of a group.
 COPY, IMAGE, MOVED, LOOK_ALIKE, ABSENT, UNKNOWN = (
     "copy", "image-not-reset", "moved", "look-alike", "absent-values", "no-times",
 )  # fmt: skip
 READINGS = {
-    COPY: "a copy: both were seen at the same time",
+    COPY: "a copy: both were observed at the same time",
     IMAGE: "one image: its hardware ID was not reset before it was copied",
-    MOVED: "one machine that moved, was restored or replaced: one was last seen before the other was first",
-    LOOK_ALIKE: "look-alikes: the same model and setup, nothing that one machine alone has",
-    ABSENT: "look-alikes by absent values: what they have in common is mostly empty",
-    UNKNOWN: "two machines, or one that moved: the rows tell no times",
+    MOVED: "one machine that moved, was restored or replaced: one was last observed before the other was first",
+    LOOK_ALIKE: "similar machines: the same model and setup, no unique value in common",
+    ABSENT: "similar machines: the attributes in common are mostly empty",
+    UNKNOWN: "two machines, or one that moved: the rows have no times",
 }
-# A fleet that has these owes an answer.
+# Readings that are findings.
 FINDINGS = (COPY, IMAGE, UNKNOWN)
 SHARED_KEYS = (NODE, "fingerprint", "vault", "hardware-id", "system_uuid", "mac")
 DAY = 86_400.0
 _WORDS = tuple(READINGS)
 SIDS = (SID, MACHINE_ID, UUID)
-# What tells one machine from others of its model.
-_OWN = ("system-hash", "macaddr-info", "disk-info", "hostname-info", "ipaddress-info")
+# Attributes that distinguish machines of one model.
+_UNIQUE = ("system-hash", "macaddr-info", "disk-info", "hostname-info", "ipaddress-info")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that belong together.
+    """Rows with something in common.
 
     Attributes:
         kind: one of `SHARED_KEYS`, or "near".
-        rows: their numbers in the fleet, from 0, in order.
-        ties: attributes that are equal in all of them, the empty ones apart.
+        rows: row numbers in the fleet, from 0, in order.
+        ties: attributes that are equal in all of them and not empty.
         empty: attributes that are empty in all of them.
         reading: one of `READINGS`.
     """
@@ -60,15 +60,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Groups:
-    """Groups of one kind, each made when it is asked for: there may be millions of them.
+    """Groups of one kind, created on access: there may be millions of them.
 
     Attributes:
         kind: one of `SHARED_KEYS`, or "near".
         names: the attributes whose bits are in `ties` and `empty`.
-        rows: the rows of all groups, one group behind the other.
-        starts: where each group begins in them.
+        rows: the rows of all groups, one group after the other.
+        starts: index in `rows` of the first row of each group.
         ties, empty: bits of the attributes that are equal in all rows of a group; with a value, and empty.
-        readings: for each group its place in `READINGS`.
+        readings: for each group its index in `READINGS`.
     """
 
     kind: str
@@ -95,27 +95,27 @@ class Groups:
         )
 
     def reading(self, number: int) -> str:
-        """Return the reading of a group, without making it."""
+        """Return the reading of a group without creating the group."""
         return _WORDS[int(self.readings[number])]
 
     def _named(self, bits: Any) -> tuple[str, ...]:
-        return tuple(name for place, name in enumerate(self.names) if int(bits) >> place & 1)
+        return tuple(name for position, name in enumerate(self.names) if int(bits) >> position & 1)
 
     def counts(self) -> dict[str, int]:
-        """Return how many groups have which reading."""
+        """Return reading -> number of groups."""
         counts = np.bincount(self.readings, minlength=len(_WORDS)).tolist()
         return {word: count for word, count in zip(_WORDS, counts, strict=True) if count}
 
 
-class Seen:
-    """The rows of a fleet as numbers, and what can be said of groups of them.
+class Rows:
+    """The rows of a fleet as numbers, and their groups.
 
     Args:
-        table: node ids, times and the keys of `SHARED_KEYS` that the fleet has.
+        table: node IDs, times and the keys of `SHARED_KEYS` that the fleet has.
         names: the attributes, in the order of their columns in `near`.
         near: their codes.
-        empty: of each the code of "", 0 if no row has it.
-        window: seconds between two observations that count as at once.
+        empty: for each the code of "", 0 if no row has it.
+        window: seconds between two observations that count as simultaneous.
     """
 
     def __init__(
@@ -124,8 +124,8 @@ class Seen:
         self.table = table
         self.names = names
         self.window = window
-        self.codes = [np.frombuffer(near.codes_of(place), np.uint32) for place in range(len(names))]
-        # No row that lacks an attribute is taken for one that has it empty.
+        self.codes = [np.frombuffer(near.codes_of(position), np.uint32) for position in range(len(names))]
+        # A row without an attribute is distinguished from one with an empty attribute.
         self.empty = [code or -1 for code in empty]
         self.sid = next((codes for name, codes in zip(names, self.codes, strict=True) if name in SIDS), None)
         self.times = None
@@ -138,9 +138,9 @@ class Seen:
         if key == "hardware-id":
             if self.sid is None:
                 return None
-            place = next(i for i, name in enumerate(self.names) if name in SIDS)
+            position = next(i for i, name in enumerate(self.names) if name in SIDS)
             numbers = _ranked(self.sid)
-            return np.where((self.sid == 0) | (self.sid == self.empty[place]), -1, numbers)
+            return np.where((self.sid == 0) | (self.sid == self.empty[position]), -1, numbers)
         if key == NODE:
             return self.nodes
         return _numbered(self.table[key]) if key in self.table.schema.names else None
@@ -152,31 +152,31 @@ class Seen:
         if kind != "near":
             several = _distinct(numbers, machines, len(starts)) > 1
             if kind == "hardware-id":
-                # One node on two machines is told under its node id.
+                # One node on two machines is reported under its node ID.
                 several &= _distinct(numbers, self.nodes[rows], len(starts)) > 1
             keep = several[numbers]
             rows, machines = rows[keep], machines[keep]
             starts = np.concatenate(([0], np.cumsum(np.diff(np.append(starts, len(keep)))[several])))[:-1]
             numbers = _numbers_of_groups(starts, len(rows))
         ties, empty = (np.zeros(len(starts), np.int64) for _ in range(2))
-        own = np.zeros(len(starts), bool)
-        for place, (name, codes) in enumerate(zip(self.names, self.codes, strict=True)):
+        is_unique = np.zeros(len(starts), bool)
+        for position, (name, codes) in enumerate(zip(self.names, self.codes, strict=True)):
             if not len(starts):
                 break
             low, high = (each.reduceat(codes[rows], starts) for each in (np.minimum, np.maximum))
             alike = (low == high) & (low != 0)
-            blank = alike & (low == self.empty[place])
-            ties |= (alike & ~blank).astype(np.int64) << place
-            empty |= blank.astype(np.int64) << place
-            own |= alike & ~blank & (name in _OWN)
+            blank = alike & (low == self.empty[position])
+            ties |= (alike & ~blank).astype(np.int64) << position
+            empty |= blank.astype(np.int64) << position
+            is_unique |= alike & ~blank & (name in _UNIQUE)
         readings = self._readings(kind, rows, numbers, machines, len(starts))
         if kind == "near":
-            readings[~own] = _WORDS.index(LOOK_ALIKE)
+            readings[~is_unique] = _WORDS.index(LOOK_ALIKE)
             readings[_bits(empty) > _bits(ties)] = _WORDS.index(ABSENT)
         return Groups(kind, self.names, rows, starts, ties, empty, readings)
 
     def _machines(self, kind: str, rows: Numbers) -> Numbers:
-        """Return a number for each row, equal for rows of one machine: by what one machine alone has."""
+        """Return a number for each row, equal for rows of one machine, by its unique values."""
         if kind == "near":
             return rows if self.sid is None else _ranked(np.where(self.sid[rows] == 0, -rows - 1, self.sid[rows]))
         known = [
@@ -203,7 +203,7 @@ class Seen:
 
 
 def _numbered(column: Any) -> Numbers:
-    """Return a number for each value of a column of texts, -1 for null and ""."""
+    """Return a number for each value of a column of strings, -1 for null and ""."""
     combined = column.combine_chunks()
     if isinstance(combined, pa.ChunkedArray):
         combined = combined.chunk(0)
@@ -218,16 +218,16 @@ def _ranked(values: Any) -> Numbers:
 
 
 def runs_of(numbers: Numbers) -> tuple[Numbers, Numbers]:
-    """Return the places of each number of 0 or more that is there several times, and where each run begins.
+    """Return the indexes of each number >= 0 that occurs several times, and where each run begins.
 
-    Runs are in the order of their first places.
+    Runs are in the order of their first indexes.
     """
     some = numbers >= 0
     counts = np.bincount(numbers[some], minlength=1)
-    places = np.flatnonzero(some & (counts[np.maximum(numbers, 0)] > 1))
+    positions = np.flatnonzero(some & (counts[np.maximum(numbers, 0)] > 1))
     first = np.full(len(counts), len(numbers), np.int64)
-    np.minimum.at(first, numbers[places], places)
-    ordered = places[np.lexsort((places, first[numbers[places]]))]
+    np.minimum.at(first, numbers[positions], positions)
+    ordered = positions[np.lexsort((positions, first[numbers[positions]]))]
     starts = np.flatnonzero(np.diff(numbers[ordered], prepend=-1)) if len(ordered) else np.zeros(0, np.int64)
     return ordered, starts
 
@@ -239,7 +239,7 @@ def _numbers_of_groups(starts: Numbers, rows: int) -> Numbers:
 
 
 def _distinct(numbers: Numbers, values: Numbers, count: int) -> Numbers:
-    """Return for each group how many different values its rows have."""
+    """Return for each group the number of different values of its rows."""
     order = np.lexsort((values, numbers))
     new = np.ones(len(order), bool)
     new[1:] = (np.diff(numbers[order]) != 0) | (np.diff(values[order]) != 0)
@@ -247,7 +247,7 @@ def _distinct(numbers: Numbers, values: Numbers, count: int) -> Numbers:
 
 
 def _overlapping(numbers: Numbers, machines: Numbers, times: Any, count: int, window: float) -> Any:
-    """Return for each group whether two of its machines were seen at once or in turn, within `window` seconds."""
+    """Return for each group whether two of its machines were observed at once or in turn, within `window` seconds."""
     if not len(numbers):
         return np.zeros(0, bool)
     order = np.lexsort((times, machines, numbers))
@@ -262,6 +262,6 @@ def _overlapping(numbers: Numbers, machines: Numbers, times: Any, count: int, wi
 
 def _bits(words: Numbers) -> Numbers:
     counts = np.zeros(len(words), np.int64)
-    for place in range(64):
-        counts += words >> place & 1
+    for position in range(64):
+        counts += words >> position & 1
     return counts

@@ -65,7 +65,7 @@ def page(
         title: what the fleet is called, such as its file.
         made_at: when the page was made.
         summary, plan, drift: of one fleet.
-        clones: of the same; None where nobody looked for them.
+        clones: of the same; None if they were not searched.
         by: what the drift is by: "week" or "group".
     """
     parts = [_figures(summary, plan, clones), _verdicts(summary), _curve(plan), _heat(drift, by), _together(drift)]
@@ -153,27 +153,27 @@ def _curve(plan: Plan) -> str:
 
 
 def _thickness(place: int, lines: int) -> float:
-    """Return the thickness of a line: those drawn first show beside those that lie on them."""
+    """Return the thickness of a line: lines drawn first are thicker, so that later ones do not cover them."""
     return 2.0 + 1.6 * (lines - 1 - place)
 
 
 def _heat(drift: Drift, by: str) -> str:
-    places = sorted(drift.places)[-_MOST_COLUMNS:]
-    head = "".join(f"<th>{escape(place or 'none')}</th>" for place in places)
+    columns = sorted(drift.machines)[-_MOST_COLUMNS:]
+    head = "".join(f"<th>{escape(column or 'none')}</th>" for column in columns)
     rows = []
     for name, counts in sorted(drift.changed.items(), key=lambda pair: -sum(pair[1].values())):
         cells = []
-        for place in places:
-            share = counts[place] / drift.places[place] if drift.places[place] else 0.0
-            words = f"{name}, {place or 'none'}: {counts[place]:,} of {drift.places[place]:,}"
+        for column in columns:
+            share = counts[column] / drift.machines[column] if drift.machines[column] else 0.0
+            words = f"{name}, {column or 'none'}: {counts[column]:,} of {drift.machines[column]:,}"
             shown = f"{100 * share:.0f}" if share >= 0.005 else ""
             ink = ";color:#fff" if share > 0.6 else ""
             style = f"background:rgba(var(--heat),{share:.3f}){ink}"
             cells.append(f'<td style="{style}" title="{escape(words)}">{shown}</td>')
         rows.append(f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>")
     return (
-        f"<section id=drift><h2>Drift by {escape(by)}</h2><p>Percentage of machines whose attribute is not as it was "
-        f'saved, by {escape(by)} of observation.</p><table class="heat"><thead><tr><td></td>{head}</tr></thead>'
+        f"<section id=drift><h2>Drift by {escape(by)}</h2><p>Percentage of machines whose attribute differs from "
+        f'the saved one, by {escape(by)} of observation.</p><table class="heat"><thead><tr><td></td>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></section>"
     )
 
@@ -193,28 +193,28 @@ def _together(drift: Drift) -> str:
 
 
 def _clusters(clones: Clones) -> str:
-    told = []
+    rows = []
     for group in _first(clones):
         nodes = clones.nodes_of(group, _MOST_NODES)
         rest = f" and {len(group.rows) - _MOST_NODES:,} rows more" if len(group.rows) > _MOST_NODES else ""
-        told.append(
+        rows.append(
             f'<tr><td>{escape(group.kind)}</td><td class="n">{len(group.rows):,}</td>'
             f'<td class="nodes">{_codes(nodes)}{rest}</td><td>{escape(", ".join(group.ties))}</td>'
             f'<td class="{"bad" if group.reading in FINDINGS else ""}">{escape(READINGS[group.reading])}</td></tr>'
         )
-    more = sum(len(groups) for groups in clones.groups) - len(told)
+    more = sum(len(groups) for groups in clones.groups) - len(rows)
     ending = f"<p>{more:,} groups more are in the answer of <code>fleet clones</code>.</p>" if more else ""
     pairs = ", ".join(f"{count:,} of {equal}" for equal, count in sorted(clones.pairs.items(), reverse=True))
     return (
         f"<section id=clones><h2>Clones</h2><p>Near-clones have {clones.needed} or more of {len(clones.attributes)} "
         f"attributes in common and different hardware IDs. Pairs by equal attributes: {escape(pairs or 'none')}.</p>"
         '<table><tr><th>alike by</th><th class="n">rows</th><th>nodes</th><th>equal</th><th>reading</th></tr>'
-        f"{''.join(told)}</table>{ending}</section>"
+        f"{''.join(rows)}</table>{ending}</section>"
     )
 
 
 def _first(clones: Clones) -> list[Group]:
-    """Return the groups that are shown: those that somebody must look at, then the others."""
+    """Return the groups of the page: findings first, then the others."""
     shown: list[Group] = []
     for wanted in (True, False):
         for groups in clones.groups:

@@ -1,4 +1,4 @@
-"""A batch at a time on several threads, in order, with no more of them in memory than are worked on."""
+"""Batches on several threads, in order; only those in progress are in memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def usual_threads() -> int:
 
 
 def in_order(function: Callable[[_Given], _Made], given: Iterable[_Given], threads: int) -> Iterator[_Made]:
-    """Yield what the function makes of each, in order. At most `threads` + 1 are under way."""
+    """Yield the result of the function for each item, in order. At most `threads` + 1 are in progress."""
     if threads < 2:
         yield from map(function, given)
         return
@@ -48,28 +48,28 @@ def in_order(function: Callable[[_Given], _Made], given: Iterable[_Given], threa
 
 
 def question_of(batch: pa.RecordBatch) -> tuple[Question, Layout]:
-    """Return what the kernel is asked of a batch.
+    """Return the native comparison of a batch, and its layout.
 
     Raises:
-        InputError: its columns are no fleet's.
+        InputError: the columns are not those of a fleet.
     """
     layout = layout_of(batch.schema.names)
-    # One record batch is a stream of one batch, also where it has no rows.
-    asked = next(Stream(Whole(batch)))
+    # One record batch is a stream of one batch, also without rows.
+    read = next(Stream(BatchStream(batch)))
     try:
-        question = asked.question(
+        question = read.question(
             layout.saved, layout.current, THRESHOLD_DEFAULT, layout.threshold, layout.sid, layout.ip
         )
     except TypeError as error:
         raise InputError(
             str(error),
-            remedy="Attributes are texts, dictionaries, 32-bit ids or binaries of one size, the same on both sides",
+            remedy="Attributes are strings, dictionaries, 32-bit IDs or binaries of one size, the same on both sides",
         ) from None
     return question, layout
 
 
-class Whole:
-    """A record batch as the stream that the kernel takes."""
+class BatchStream:
+    """A record batch as a stream for the native core."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch

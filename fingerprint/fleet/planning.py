@@ -52,8 +52,8 @@ class Tally:
 
     def refused_at(self, threshold: int) -> int:
         """Return how many machines a threshold of 0 to 100 refuses."""
-        places = np.argwhere(self.counts)
-        below = [(t, m) for t, m in places.tolist() if not passes(m, t, threshold)]
+        positions = np.argwhere(self.counts)
+        below = [(t, m) for t, m in positions.tolist() if not passes(m, t, threshold)]
         return self.refused + sum(int(self.counts[t, m]) for t, m in below)
 
     def add(self, other: Tally) -> None:
@@ -146,8 +146,8 @@ def _tallied(batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]]) -> dict
     question, layout = question_of(batch)
     rows = batch.num_rows
     same, has = (np.zeros((len(layout.attributes), rows), np.uint8) for _ in range(2))
-    for place in range(len(layout.attributes)):
-        question.compare(place, 0, rows, same[place], has[place])
+    for position in range(len(layout.attributes)):
+        question.compare(position, 0, rows, same[position], has[position])
     total = (has >= _HAS_KEY).sum(axis=0, dtype=np.int64)
     groups: dict[str, Any] = {"": slice(None)}
     if "group" in batch.schema.names:
@@ -159,10 +159,10 @@ def _tallied(batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]]) -> dict
         then = same
         if changed:
             then = same.copy()
-            for place, name in enumerate(layout.attributes):
+            for position, name in enumerate(layout.attributes):
                 # An event with another hardware ID has one on each system, whatever its name there.
                 if name in changed or (name in SIDS and set(changed) & set(SIDS)):
-                    then[place] &= has[place] != _HAS_VALUE
+                    then[position] &= has[position] != _HAS_VALUE
         matched = then.sum(axis=0, dtype=np.int64)
         sid = _alike(layout.sid, then, has, question)
         ip = _alike(layout.ip, then, has, question)
@@ -172,25 +172,25 @@ def _tallied(batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]]) -> dict
     return made
 
 
-def _alike(place: int, then: Any, has: Any, question: Any) -> Any:
+def _alike(position: int, then: Any, has: Any, question: Any) -> Any:
     """Return whether hardware ID or address are equal, a missing one being "" as the rule has it."""
     rows = then.shape[1]
-    if place < 0:
+    if position < 0:
         return np.ones(rows, bool)
-    alike = then[place] != 0
-    empty = has[place] != _HAS_VALUE
+    alike = then[position] != 0
+    empty = has[position] != _HAS_VALUE
     if empty.any() and not alike.all():
         same, now, before = (np.empty(rows, np.uint8) for _ in range(3))
-        question.compare(place, 0, rows, same, now, before)
+        question.compare(position, 0, rows, same, now, before)
         alike |= empty & (before != _HAS_VALUE)
     return alike
 
 
 def _without_saved(batch: pa.RecordBatch, layout: Any) -> Any:
     lacking = np.ones(batch.num_rows, bool)
-    for place in layout.saved:
-        if place >= 0:
-            column = batch.column(place)
+    for position in layout.saved:
+        if position >= 0:
+            column = batch.column(position)
             if column.null_count == 0:
                 return np.zeros(batch.num_rows, bool)
             lacking &= column.is_null().to_numpy(zero_copy_only=False)

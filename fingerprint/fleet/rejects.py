@@ -1,4 +1,4 @@
-"""Rows that are no rows of a fleet: counted, told, and written where the caller wants them."""
+"""Bad rows of a fleet: counted, reported, and written to a file of the caller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fingerprint.fleet.column_types import (
     for_core,
     not_utf8,
     require_comparable,
-    texts,
+    strings,
     thresholds,
     times,
     without_views,
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
     from fingerprint.fleet.attribute_names import Names
 
-# Larger batches than are wanted are cut without a copy.
+# Larger batches are sliced without a copy.
 MOST_ROWS = 262_144
 _FIRST = 5
 
 
 class Rejects:
-    """The rows that were left out, each with its file, row number from 1, and reason.
+    """The rejected rows, each with its file, row number from 1, and reason.
 
     Args:
-        file: gets a JSON object on a line for each; None to count them only.
+        file: gets a line of JSON for each; None to count only.
     """
 
     def __init__(self, file: IO[str] | None = None) -> None:
@@ -55,25 +55,25 @@ class Rejects:
         self.first: list[dict[str, Any]] = []
 
     def add(self, where: str, row: int, reason: str, node_id: str | None = None) -> None:
-        """Note a row. Raises InputError: the file could not be written."""
+        """Note a row. Raises InputError: the file cannot be written."""
         node = None if node_id is None else writable(node_id)
-        told = {"file": writable(where), "row": row, "reason": writable(reason), "nodeId": node}
+        reject = {"file": writable(where), "row": row, "reason": writable(reason), "nodeId": node}
         self.count += 1
         if len(self.first) < _FIRST:
-            self.first.append(told)
+            self.first.append(reject)
         if self._file is None:
             return
         try:
-            self._file.write(json.dumps(told) + "\n")
+            self._file.write(json.dumps(reject) + "\n")
         except OSError as error:
-            raise InputError(f"the rejected rows could not be written ({error.strerror})", where=where) from None
+            raise InputError(f"cannot write the rejected rows: {error.strerror}", where=where) from None
 
 
 class Accepted:
-    """Batches that `accepted` has made, so that nothing is looked at twice.
+    """Batches from `accepted`, which no function checks again.
 
     Args:
-        batches: yields them; they are read once.
+        batches: the batches; read once.
     """
 
     def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
@@ -89,61 +89,61 @@ class Accepted:
 def fleet_rows(
     batch: pa.RecordBatch, where: str, first_row: int, rejects: Rejects, names: Names
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a foreign batch as the rest of the package takes them, in parts that are not too large.
+    """Yield the rows of a foreign batch in the form of this package, in parts of limited size.
 
     Args:
         batch: any columns, after `sound`.
-        where: the file or what else holds it, for errors and rejects.
-        first_row: number of its first row there, from 1.
-        rejects: gets the rows that are none.
+        where: the file or other source, for errors and rejects.
+        first_row: number of its first row in the source, from 1.
+        rejects: gets the bad rows.
         names: of the fleet.
 
     Raises:
-        InputError: it has no columns of a fleet, or one is of a type that it cannot be.
+        InputError: there are no columns of a fleet, or one has a wrong type.
     """
     reasons: dict[int, str] = {}
     columns = normalized(batch, where, keys_of(batch, names, reasons))
     layout_of(columns.schema.names, where)
     if NODE in columns.schema.names and columns.num_rows and pa.types.is_null(columns[NODE].type):
-        # Such a column takes no room in a file, which may tell of any number of rows.
+        # Such a column takes no space in a file, whatever number of rows the file claims.
         raise InputError(f"the column {NODE} has no values", where=where, remedy="Each row has a node ID")
     for begin in range(0, max(1, columns.num_rows), MOST_ROWS):
         piece = columns.slice(begin, MOST_ROWS)
-        own = {place - begin: why for place, why in reasons.items() if begin <= place < begin + MOST_ROWS}
+        own = {position - begin: why for position, why in reasons.items() if begin <= position < begin + MOST_ROWS}
         yield accepted(piece, where, first_row + begin, rejects, own)
 
 
 def accepted(
     batch: pa.RecordBatch, where: str, first_row: int, rejects: Rejects, reasons: dict[int, str]
 ) -> pa.RecordBatch:
-    """Return a batch without the rows that are no rows of a fleet, with thresholds as int32 and times as UTC.
+    """Return a batch without its bad rows, with thresholds as int32 and times as UTC.
 
     Args:
         batch: as `normalized` gives it.
-        where: the file or what else holds it, for the rejects.
-        first_row: number of its first row there, from 1.
-        rejects: gets those rows.
-        reasons: why some rows are known to be none, by their places.
+        where: the file or other source, for the rejects.
+        first_row: number of its first row in the source, from 1.
+        rejects: gets the bad rows.
+        reasons: row -> reason, for rows that are already known to be bad.
 
     Raises:
-        InputError: there is no column of node ids, or a column is of a type that it cannot be.
+        InputError: there is no column of node IDs, or a column has a wrong type.
     """
     names = batch.schema.names
     if NODE not in names:
-        raise InputError("it has no column node_id", where=where, remedy="The columns of a fleet are in docs/fleet.md")
+        raise InputError("no column node_id", where=where, remedy="The columns of a fleet are in docs/fleet.md")
     require_comparable(batch.schema, layout_of(names, where), where)
     columns: dict[str, Any] = {}
     for name, column in zip(names, batch.columns, strict=True):
         if name in (NODE, *EXTRAS):
-            columns[name] = texts(column, name, where)
-            for place in not_utf8(columns[name]):
-                reasons.setdefault(place, f"its {name} is no UTF-8")
+            columns[name] = strings(column, name, where)
+            for position in not_utf8(columns[name]):
+                reasons.setdefault(position, f"its {name} is not UTF-8")
         elif name == THRESHOLD:
             columns[name] = thresholds(column, name, where)
         elif name == OBSERVED:
             columns[name], wrong = times(column, name, where)
-            for place in wrong:
-                reasons.setdefault(place, f"its {name} is no time of the years 1 to 9999")
+            for position in wrong:
+                reasons.setdefault(position, f"its {name} is not a time of the years 1 to 9999")
         elif name.partition(".")[0] in SIDES:
             columns[name] = for_core(column)
         else:
@@ -157,17 +157,17 @@ def accepted(
 
 
 def _kept(columns: dict[str, Any], where: str, first_row: int, rejects: Rejects, reasons: dict[int, str]) -> Any:
-    """Return which rows are kept, None if all are; the others go to `rejects`."""
+    """Return a mask of the rows to keep, None for all; the others go to `rejects`."""
     nodes = columns[NODE]
-    wrong = [(pc.fill_null(pc.equal(nodes, ""), True), "it has no node id")]
+    wrong = [(pc.fill_null(pc.equal(nodes, ""), True), "it has no node ID")]
     if THRESHOLD in columns:
         outside = _outside(columns[THRESHOLD])
         wrong.append((pc.fill_null(outside, False), f"its threshold is not {LOWEST_THRESHOLD} to {HIGHEST_THRESHOLD}"))
     for mask, reason in wrong:
-        for place in pc.indices_nonzero(mask).to_pylist() if pc.any(mask).as_py() else ():
-            reasons.setdefault(place, reason)
-    for place in sorted(reasons):
-        rejects.add(where, first_row + place, reasons[place], _node(nodes[place]))
+        for position in pc.indices_nonzero(mask).to_pylist() if pc.any(mask).as_py() else ():
+            reasons.setdefault(position, reason)
+    for position in sorted(reasons):
+        rejects.add(where, first_row + position, reasons[position], _node(nodes[position]))
     if not reasons:
         return None
     keep = np.ones(len(nodes), bool)
@@ -176,10 +176,10 @@ def _kept(columns: dict[str, Any], where: str, first_row: int, rejects: Rejects,
 
 
 def _node(value: Any) -> str | None:
-    """Return a node id for people, None if there is none; it may be no UTF-8."""
+    """Return a printable node ID, None if there is none; it may not be UTF-8."""
     kind = pa.large_binary() if value.type == pa.large_string() else pa.binary()
-    told = value.cast(kind).as_py()
-    return told.decode("utf-8", "backslashreplace") if told else None
+    node = value.cast(kind).as_py()
+    return node.decode("utf-8", "backslashreplace") if node else None
 
 
 def _outside(thresholds: Any) -> Any:

@@ -1,16 +1,16 @@
-"""The one Arrow schema of a fleet: a row for each machine at one time.
+"""The Arrow schema of a fleet: a row for each machine at one time.
 
 | column | type | meaning |
 |---|---|---|
-| `node_id` | text | the node; required |
-| `threshold` | integer | similarity threshold, -1 to 100; 40 where there is none |
+| `node_id` | string | the node; required |
+| `threshold` | integer | similarity threshold, -1 to 100; 40 if missing |
 | `observed_at` | timestamp | when the current hash was read |
-| `saved.<attribute>` | text, dictionary, int32 or fixed-size binary | the hardware hash of the vault |
-| `current.<attribute>` | the same type as its saved one | the hardware hash of the machine then |
-| `fingerprint`, `vault`, `system_uuid`, `mac`, `group` | text | optional, see `fleet clones` and `fleet plan` |
+| `saved.<attribute>` | string, dictionary, int32 or fixed-size binary | the hardware hash of the vault |
+| `current.<attribute>` | the same type as its saved one | the hardware hash of the machine at that time |
+| `fingerprint`, `vault`, `system_uuid`, `mac`, `group` | string | optional, see `fleet clones` and `fleet plan` |
 
-In place of one column for each attribute `saved` and `current` may be maps or structs of texts. A null is a key that
-the hash does not have; "" is a value.
+In position of one column for each attribute, `saved` and `current` may be maps or structs of strings. A null is a key
+that the hash does not have; "" is a value.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NODE, THRESHOLD, OBSERVED = "node_id", "threshold", "observed_at"
 SIDES = ("saved", "current")
 EXTRAS = ("fingerprint", "vault", "system_uuid", "mac", "group")
-# The hardware ID of fleets that have machines of both kinds: each row has one of the two.
+# The hardware ID in fleets with both kinds of machines: each row has one of the two.
 SID = "machine-id or uuid"
 MOST_ATTRIBUTES = 120
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = -1, 100
@@ -39,13 +39,13 @@ LOWEST_THRESHOLD, HIGHEST_THRESHOLD = -1, 100
 
 @dataclass(frozen=True)
 class Layout:
-    """Where what is in a batch.
+    """The columns of a batch.
 
     Attributes:
         attributes: names of the attributes, in the order of the columns.
-        saved, current: for each the place of its column, -1 for none.
-        sid, ip: places of hardware ID and address among the attributes, -1 for none.
-        threshold: place of the thresholds' column, None for none.
+        saved, current: for each the index of its column, -1 for none.
+        sid, ip: indexes of hardware ID and address among the attributes, -1 for none.
+        threshold: index of the column of thresholds, None for none.
     """
 
     attributes: tuple[str, ...]
@@ -57,44 +57,43 @@ class Layout:
 
 
 def layout_of(names: Sequence[str], where: str = "") -> Layout:
-    """Return the layout of columns of these names.
+    """Return the layout of columns with these names.
 
     Raises:
-        InputError: there are no attributes, or too many, or a name is there twice.
+        InputError: there are no attributes, too many, or a name occurs twice.
     """
-    places = {name: place for place, name in enumerate(names)}
-    if len(places) != len(names):
+    positions = {name: position for position, name in enumerate(names)}
+    if len(positions) != len(names):
         raise _twice(min(name for name in names if list(names).count(name) > 1), where)
     attributes = [name.partition(".")[2] for name in names if name.partition(".")[0] in SIDES and "." in name]
     attributes = list(dict.fromkeys(attributes))
     if not attributes:
-        like = next((f", and {name} is none" for name in names if name.lower().startswith(SIDES)), "")
+        like = next((f", and {name} is not one" for name in names if name.lower().startswith(SIDES)), "")
         raise InputError(
-            "it has no hardware hash: no column saved.<attribute> or current.<attribute>, no map saved or current"
-            + like,
+            "no hardware hash: no column saved.<attribute> or current.<attribute>, no map saved or current" + like,
             where=where,
             remedy="The columns of a fleet are in docs/fleet.md",
         )
     if len(attributes) > MOST_ATTRIBUTES:
         raise InputError(
-            f"it has {len(attributes)} attributes, of at most {MOST_ATTRIBUTES}",
+            f"{len(attributes)} attributes; at most {MOST_ATTRIBUTES} are supported",
             where=where,
-            remedy="Leave out the columns that are no attributes",
+            remedy="Leave out the columns that are not attributes",
         )
     sid = next((name for name in (SID, MACHINE_ID, UUID) if name in attributes), None)
-    saved, current = (tuple(places.get(f"{side}.{name}", -1) for name in attributes) for side in SIDES)
+    saved, current = (tuple(positions.get(f"{side}.{name}", -1) for name in attributes) for side in SIDES)
     return Layout(
         tuple(attributes),
         saved,
         current,
         sid=-1 if sid is None else attributes.index(sid),
         ip=attributes.index(IP) if IP in attributes else -1,
-        threshold=places.get(THRESHOLD),
+        threshold=positions.get(THRESHOLD),
     )
 
 
 def _twice(name: str, where: str) -> InputError:
-    return InputError(f"the column {name} is there twice", where=where, remedy="Give each column a name of its own")
+    return InputError(f"the column {name} occurs twice", where=where, remedy="Give each column its own name")
 
 
 def normalized(
@@ -104,12 +103,12 @@ def normalized(
 
     Args:
         batch: any columns.
-        where: the file or what else holds it, for errors.
-        keys: for each side that is a map the attributes that are columns, as `keys_of` gives them.
+        where: the file or other source, for errors.
+        keys: for each side that is a map its attributes, as `keys_of` returns them.
 
     Raises:
-        InputError: a column is there twice or has codes that are not in its dictionary, or `saved` or `current` is of a
-            type that has no attributes.
+        InputError: a column occurs twice or has codes that are not in its dictionary, or the type of `saved` or
+            `current` has no attributes.
     """
     columns: dict[str, Any] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
@@ -118,7 +117,7 @@ def normalized(
                 raise _twice(own, where)
             if pa.types.is_dictionary(part.type):
                 require_codes(part, own, where)
-                # Once for the batch, before it is cut: a dictionary may be longer than its parts.
+                # Once for the batch, before it is sliced: a dictionary may be longer than the slices.
                 part = without_views(part)
             columns[own] = part
     both = [f"{side}.{key}" for side in SIDES for key in (MACHINE_ID, UUID)]
@@ -131,12 +130,12 @@ def normalized(
 
 
 def _parts(name: str, column: Any, where: str, keys: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, Any]]:
-    """Yield the columns that a column is in a fleet, with their names."""
+    """Yield the fleet columns of a column, with their names."""
     if name not in SIDES or pa.types.is_null(column.type):
         yield name, column
     elif pa.types.is_struct(column.type):
-        for place in range(column.type.num_fields):
-            yield f"{name}.{column.type.field(place).name}", pc.struct_field(column, [place])
+        for position in range(column.type.num_fields):
+            yield f"{name}.{column.type.field(position).name}", pc.struct_field(column, [position])
     elif name in keys:
         for key in keys[name]:
             yield f"{name}.{key}", pc.map_lookup(column, pa.scalar(key, column.type.key_type), "first")
@@ -144,25 +143,25 @@ def _parts(name: str, column: Any, where: str, keys: Mapping[str, tuple[str, ...
         raise InputError(
             f"the column {name} is of type {column.type}, which has no attributes",
             where=where,
-            remedy=f"Use a map or struct of texts, or a column {name}.<attribute> for each attribute",
+            remedy=f"Use a map or struct of strings, or a column {name}.<attribute> for each attribute",
         )
 
 
 def _first_of(ids: list[Any], side: str, where: str) -> Any:
-    """Return the hardware ID that each row has."""
+    """Return the hardware ID of each row."""
     try:
         return pc.coalesce(*(values_of(one) for one in ids))
     except pa.ArrowException:
         kinds = " and ".join(str(one.type) for one in ids)
         raise InputError(
-            f"the columns {side}.{MACHINE_ID} and {side}.{UUID} are of types {kinds}, which do not go together",
+            f"the columns {side}.{MACHINE_ID} and {side}.{UUID} have types {kinds}, which cannot be merged",
             where=where,
-            remedy="Cast one of them: both are texts",
+            remedy="Cast both to a string type",
         ) from None
 
 
 def threshold_or_default(column: Any | None, rows: int) -> Any:
-    """Return thresholds as int32, the default where there is none."""
+    """Return thresholds as int32, with the default for missing ones."""
     if column is None:
         return pa.repeat(pa.scalar(THRESHOLD_DEFAULT, pa.int32()), rows)
     if column.null_count:

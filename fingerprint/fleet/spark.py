@@ -1,7 +1,7 @@
-"""The same answers on Spark: columns go through the native core in `mapInArrow`, Spark SQL moves the rows.
+"""The same functions on Spark: the native core compares columns in `mapInArrow`, Spark SQL moves the rows.
 
-Everything takes and gives DataFrames, so a fleet is wherever Spark can read: a file, HDFS, S3. Needs the extras
-`fleet` and `spark`, on the workers, too.
+All functions take and return DataFrames, so a fleet can be in any source of Spark: a file, HDFS, S3. Requires the
+extras `fleet` and `spark`, also on the workers.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def check(frame: DataFrame, *, counts: bool = True) -> DataFrame:
     """Return a row for each machine with its verdict, as `fingerprint.fleet.check` gives it.
 
     Args:
-        frame: the fleet, of the columns of docs/fleet.md. Rows that are none are left out; see `rejected`.
-        counts: also how many attributes are equal.
+        frame: the fleet, of the columns of docs/fleet.md. Bad rows are left out; see `rejected`.
+        counts: also return the number of matching attributes.
     """
     names = _names_of(frame)
     layout_of(names)
@@ -54,32 +54,32 @@ def _checker(counts: bool) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.R
         for checked in check_batches(Accepted(_rows(batches, Rejects())), threads=1, counts=counts):
             rows = checked.rows
             columns = [rows[name] for name in rows.schema.names]
-            for place, name in enumerate(rows.schema.names):
+            for position, name in enumerate(rows.schema.names):
                 if name == "reason":
-                    columns[place] = rows[name].dictionary_decode()
+                    columns[position] = rows[name].dictionary_decode()
                 elif name in ("matched", "total"):
-                    columns[place] = rows[name].cast(pa.int32())
+                    columns[position] = rows[name].cast(pa.int32())
             yield pa.record_batch(columns, names=rows.schema.names)
 
     return work
 
 
 def rejected(frame: DataFrame) -> DataFrame:
-    """Return the rows that are no rows of a fleet: node_id as far as there is one, and the reason."""
+    """Return the bad rows: node_id if there is one, and the reason."""
 
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         names = Names()
         for batch in batches:
-            told = _Told()
-            for _ in _rows([batch], told, names):
+            rejects = _RejectedRows()
+            for _ in _rows([batch], rejects, names):
                 pass
-            yield pa.record_batch([pa.array(told.nodes, pa.string()), pa.array(told.reasons, pa.string())],
+            yield pa.record_batch([pa.array(rejects.nodes, pa.string()), pa.array(rejects.reasons, pa.string())],
                                   names=[NODE, "reason"])  # fmt: skip
 
     return _undotted(frame).mapInArrow(work, f"{NODE} string, reason string")
 
 
-class _Told(Rejects):
+class _RejectedRows(Rejects):
     def __init__(self) -> None:
         super().__init__()
         self.nodes: list[str | None] = []
@@ -91,12 +91,12 @@ class _Told(Rejects):
 
 
 def plan(frame: DataFrame, *, events: Sequence[str] = USUAL_EVENTS) -> Plan:
-    """Tally a fleet as `fingerprint.fleet.plan` does; what comes to the driver does not grow with the fleet."""
+    """Tally a fleet as `fingerprint.fleet.plan` does; the data for the driver does not grow with the fleet."""
     empty = plan_batches([], events=events, threads=1)
 
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         part = plan_batches(Accepted(_rows(batches, Rejects())), events=events, threads=1)
-        yield pa.Table.from_pylist(list(_told(part)), schema=_TALLY_SCHEMA).combine_chunks().to_batches()[0]
+        yield pa.Table.from_pylist(list(_tally_rows(part)), schema=_TALLY_SCHEMA).combine_chunks().to_batches()[0]
 
     summed = _undotted(frame).mapInArrow(work, _TALLIES).groupBy("group", "event", "part", "total", "matched").agg(
         F.sum("machines").alias("machines")
@@ -117,7 +117,7 @@ _TALLY_SCHEMA = pa.schema([
 ])  # fmt: skip
 
 
-def _told(part: Plan) -> Iterator[dict[str, Any]]:
+def _tally_rows(part: Plan) -> Iterator[dict[str, Any]]:
     for group, tallies in part.groups.items():
         for event, tally in tallies.items():
             row = {"group": group, "event": event, "total": 0, "matched": 0}
@@ -145,18 +145,18 @@ def near_clones(frame: DataFrame, *, percent: int = 75) -> DataFrame:
         InputError: the fleet has no attribute beside the hardware ID, or more than 32.
     """
     if not 1 <= percent <= 100:
-        raise UsageError(f"{percent} is no percentage of attributes", remedy="Give 1 to 100")
+        raise UsageError(f"invalid percentage {percent}: must be 1-100")
     flat = _flat(frame)
     side, names = cloning.compared([_dotted(name) for name in flat.columns])
     others = [name for name in names if name not in SIDS]
     if not 0 < len(others) <= cloning.MOST_NEAR:
-        raise InputError(f"it has {len(others)} attributes beside the hardware ID, of 1 to {cloning.MOST_NEAR}")
+        raise InputError(f"{len(others)} attributes beside the hardware ID; must be 1-{cloning.MOST_NEAR}")
     needed = cloning.needed_of(percent, len(others))
     rows = flat.select("row", NODE, *(_column(side, name) for name in names))
     values = [
-        F.struct(F.lit(place).alias("attribute"), F.xxhash64(F.lit(place), _column(side, name)).alias("token"),
+        F.struct(F.lit(position).alias("attribute"), F.xxhash64(F.lit(position), _column(side, name)).alias("token"),
                  _column(side, name).isNotNull().alias("has"))
-        for place, name in enumerate(others)
+        for position, name in enumerate(others)
     ]  # fmt: skip
     tokens = rows.select("row", F.explode(F.array(*values)).alias("value")).where("value.has").select(
         "row", "value.attribute", "value.token"
@@ -182,7 +182,7 @@ def _pairs(percent: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Rec
             return
         table = pa.Table.from_batches([_renamed(batch) for batch in given])
         # A row comes once for each of its rare values.
-        _, first = _first_places(table["row"].to_numpy())
+        _, first = _first_indexes(table["row"].to_numpy())
         table = table.take(first)
         for pairs in cloning.all_pairs(table.drop_columns(["row"]), percent=percent, threads=1):
             a, b = table.take(pairs[:, 0]), table.take(pairs[:, 1])
@@ -199,7 +199,7 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def _first_places(numbers: Any) -> Any:
+def _first_indexes(numbers: Any) -> Any:
     import numpy as np
 
     return np.unique(numbers, return_index=True)
@@ -230,7 +230,7 @@ def shared(frame: DataFrame, key: str) -> DataFrame:
 
 
 def _flat(frame: DataFrame) -> DataFrame:
-    """Return the fleet with one column for each attribute, without the rows that are none, with a number for each."""
+    """Return the fleet with one column for each attribute, without bad rows, with a number for each row."""
     names = _names_of(frame)
     kinds = [f"`{_safe(name)}` {_spark_type(frame, name)}" for name in names]
 
@@ -278,7 +278,7 @@ def _column(side: str, name: str) -> Any:
 
 
 def _undotted(frame: DataFrame) -> DataFrame:
-    """Return the frame with names that mapInArrow takes: it reads a dot as the way into a struct."""
+    """Return the frame with names for mapInArrow, which reads a dot as the member of a struct."""
     return frame.toDF(*(_safe(name) for name in frame.columns))
 
 

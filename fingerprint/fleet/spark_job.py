@@ -1,6 +1,6 @@
 """A job for spark-submit: `spark-submit spark_job.py check|plan|clones|shared FLEET OUT [--percent N] [--key KEY]`.
 
-FLEET and OUT are whatever Spark reads and writes Parquet at: a path, hdfs://..., s3a://...
+FLEET and OUT are paths or URLs of Parquet for Spark: a path, hdfs://..., s3a://...
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("check", "plan", "clones", "shared"))
     parser.add_argument("fleet", help="Parquet, with the columns of docs/fleet.md")
-    parser.add_argument("out", help="directory for the answer: Parquet, of `plan` text with JSON")
+    parser.add_argument("out", help="directory for the answer: Parquet; for `plan` a text file with JSON")
     parser.add_argument("--percent", type=int, default=75, help="share of attributes that near-clones have in common")
-    parser.add_argument("--key", default="node_id", help="what `shared` looks at")
+    parser.add_argument("--key", default="node_id", help="the key of `shared`")
     asked = parser.parse_args(words)
     session = SparkSession.builder.appName(f"fingerprint fleet {asked.command}").getOrCreate()
     frame = session.read.parquet(asked.fleet)

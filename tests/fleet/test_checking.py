@@ -63,8 +63,8 @@ def test_fleet_verdict_is_that_of_the_single_machine(
     assert [one["node_id"] for one in found] == [one["node_id"] for one in rows]
     changed: dict[str, int] = {}
     for one, ((saved, current), threshold) in zip(found, fleet, strict=True):
-        told = match(saved, current, 40 if threshold is None else threshold, sid_key=sid_key(saved, current))
-        assert (one["match"], one["reason"]) == (told.match, str(told.reason))
+        expected = match(saved, current, 40 if threshold is None else threshold, sid_key=sid_key(saved, current))
+        assert (one["match"], one["reason"]) == (expected.match, str(expected.reason))
         assert one["threshold"] == (40 if threshold is None else threshold)
         assert (one["matched"], one["total"]) == (sum(current[n] == saved.get(n) for n in current), len(current))
         for name in {*saved, *current}:
@@ -190,9 +190,9 @@ def test_bad_rows_of_columns_are_rejected(tmp_path: Path) -> None:
         rejects = Rejects(file)
         found = [n for batch in open_fleet(tmp_path / "fleet.parquet").batches(rejects) for n in batch["node_id"]]
     assert [one.as_py() for one in found] == ["a", "e"]
-    told = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
-    assert [(one["row"], one["reason"]) for one in told] == [
-        (2, "it has no node id"), (3, "it has no node id"), (4, "its threshold is not -1 to 100"),
+    rejects = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert [(one["row"], one["reason"]) for one in rejects] == [
+        (2, "it has no node ID"), (3, "it has no node ID"), (4, "its threshold is not -1 to 100"),
     ]  # fmt: skip
 
 
@@ -223,17 +223,17 @@ def test_columns_without_a_fleet_are_an_error(tmp_path: Path, columns: dict[str,
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "jsonl.gz", "tar.gz"])
 def test_truncated_file_is_an_error(tmp_path: Path, ending: str) -> None:
     table = wide(ROWS * 1000)
-    whole = tmp_path / f"whole.{ending}"
+    complete = tmp_path / f"complete.{ending}"
     if ending == "parquet":
-        pq.write_table(table, whole)
+        pq.write_table(table, complete)
     elif ending == "arrow":
-        with pa.ipc.new_file(whole, table.schema) as file:
+        with pa.ipc.new_file(complete, table.schema) as file:
             file.write_table(table)
     else:
-        whole.write_bytes(gzip.compress("\n".join(json.dumps(one) for one in ROWS * 1000).encode()))
+        complete.write_bytes(gzip.compress("\n".join(json.dumps(one) for one in ROWS * 1000).encode()))
     cut = tmp_path / f"cut.{ending}"
-    cut.write_bytes(whole.read_bytes()[:-1000])
-    with pytest.raises(InputError, match="could not be read"):
+    cut.write_bytes(complete.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="cannot read it"):
         list(open_fleet(cut).batches())
 
 
@@ -241,12 +241,12 @@ def test_missing_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         open_fleet(tmp_path / "none.parquet")
     (tmp_path / "x.bin").write_bytes(b"\0\1\2")
-    with pytest.raises(InputError, match="format cannot be told"):
+    with pytest.raises(InputError, match="unknown format"):
         open_fleet(tmp_path / "x.bin")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no fleet in the directory"):
         open_fleet(tmp_path / "empty")
-    with pytest.raises(UsageError, match="no format"):
+    with pytest.raises(UsageError, match="unknown format"):
         open_fleet(tmp_path / "x.bin", format="csv")
 
 

@@ -38,7 +38,7 @@ def found_in(path: Path, **words: Any) -> Clones:
     return clones(open_fleet(path).batches(), threads=2, **words)
 
 
-def told(found: Clones) -> dict[str, dict[tuple[int, ...], str]]:
+def readings(found: Clones) -> dict[str, dict[tuple[int, ...], str]]:
     return {one.kind: {one[i].rows: one[i].reading for i in range(len(one))} for one in found.groups}
 
 
@@ -67,13 +67,13 @@ def test_groups_are_those_of_the_textbook(
     found = found_in(file, percent=percent)
     hashes = [hash_ for _, hash_, _ in machines]
     names = [name for name in NAMES if name != "machine-id" and any(name in one for one in hashes)]
-    groups = told(found)
+    groups = readings(found)
     if names:
         needed = next(k for k in range(1, len(names) + 1) if 100 * k >= percent * len(names))
         assert found.needed == needed
         assert sorted(groups["near"]) == sorted(textbook_near(hashes, names, needed))
         brute = found_in(file, percent=percent, brute=True)
-        assert (brute.pairs, told(brute), brute.listed.tolist()) == (found.pairs, groups, found.listed.tolist())
+        assert (brute.pairs, readings(brute), brute.listed.tolist()) == (found.pairs, groups, found.listed.tolist())
     for number, one in enumerate(found.groups):
         assert one.kind == found.groups[number].kind
         for group in (one[i] for i in range(len(one))):
@@ -99,12 +99,12 @@ def test_running_copy_is_distinguished_from_a_moved_machine(tmp_path: Path) -> N
         seen("at once", 1), seen("at once", 1, *moved),
     ]  # fmt: skip
     file = write_lines(tmp_path / "fleet.jsonl", rows)
-    assert told(found_in(file))["node_id"] == {(0, 1, 2, 3): "moved", (4, 5, 6): "copy", (9, 10): "copy"}
+    assert readings(found_in(file))["node_id"] == {(0, 1, 2, 3): "moved", (4, 5, 6): "copy", (9, 10): "copy"}
     # What was seen within a week counts as at once, if the caller says so.
-    assert told(found_in(file, window=7 * 86_400))["node_id"][0, 1, 2, 3] == "copy"
+    assert readings(found_in(file, window=7 * 86_400))["node_id"][0, 1, 2, 3] == "copy"
     for one in rows:
         del one["observed_at"]
-    assert set(told(found_in(write_lines(tmp_path / "no-times.jsonl", rows)))["node_id"].values()) == {"no-times"}
+    assert set(readings(found_in(write_lines(tmp_path / "no-times.jsonl", rows)))["node_id"].values()) == {"no-times"}
 
 
 def test_image_that_was_not_reset_is_reported(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_image_that_was_not_reset_is_reported(tmp_path: Path) -> None:
     for one in rows[1:]:
         one["current"]["machine-id"] = rows[1]["current"]["machine-id"]
     found = found_in(write_lines(tmp_path / "fleet.jsonl", rows))
-    assert told(found)["hardware-id"] == {(1, 2, 3): "image-not-reset"}
+    assert readings(found)["hardware-id"] == {(1, 2, 3): "image-not-reset"}
     assert found.findings == 1
     assert found.nodes_of(found.groups[1][0], 2) == ["n1", "n2"]
 
@@ -120,7 +120,7 @@ def test_image_that_was_not_reset_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["fingerprint", "vault", "system_uuid", "mac"])
 def test_other_key_columns_are_compared_if_present(tmp_path: Path, key: str) -> None:
     rows = [row("a", **{key: "x"}), row("b", **{key: "x"}), row("c", **{key: ""}), row("d", **{key: ""}), row("e")]
-    assert told(found_in(write_lines(tmp_path / "fleet.jsonl", rows)))[key] == {(0, 1): "copy"}
+    assert readings(found_in(write_lines(tmp_path / "fleet.jsonl", rows)))[key] == {(0, 1): "copy"}
 
 
 def near_of(tmp_path: Path, first: dict[str, str], second: dict[str, str]) -> Any:
@@ -160,7 +160,7 @@ def test_planted_clones_of_a_large_fleet_are_all_found() -> None:
 
 def test_a_fleet_without_machines_has_no_clones(tmp_path: Path) -> None:
     assert clones([]).rows == 0
-    with pytest.raises(UsageError, match="no percentage"):
+    with pytest.raises(UsageError, match="invalid percentage 0"):
         clones([], percent=0)
     many = {**row("x"), "current": {f"a{i}": "v" for i in range(40)}}
     with pytest.raises(InputError, match="at most 32"):

@@ -42,13 +42,13 @@ def test_drift_is_counted_by_week_by_group_and_together(tmp_path: Path) -> None:
     ]
     file = open_fleet(write_lines(tmp_path / "fleet.jsonl", rows))
     weeks = drift(file.batches())
-    assert dict(weeks.places) == {"2026-W01": 2, "2026-W02": 1, "": 1}
+    assert dict(weeks.machines) == {"2026-W01": 2, "2026-W02": 1, "": 1}
     assert dict(weeks.changed["disk-info"]) == {"2026-W01": 2, "": 1}
     assert dict(weeks.together) == {("disk-info",): 2, ("hostname-info", "disk-info"): 1, (): 1}
     groups = drift(file.batches(), by="group")
-    assert dict(groups.places) == {"red": 2, "blue": 1, "": 1}
+    assert dict(groups.machines) == {"red": 2, "blue": 1, "": 1}
     assert dict(groups.changed["disk-info"]) == {"red": 2, "": 1}
-    with pytest.raises(UsageError, match="by week or by group"):
+    with pytest.raises(UsageError, match="no drift by 'month'"):
         drift(file.batches(), by="month")
 
 
@@ -73,8 +73,8 @@ def test_two_observations_are_joined_by_node(tmp_path: Path) -> None:
         assert (joined.repeated_before, joined.repeated_after) == (1, 0)
         found = [one for checked in check(joined.batches()) for one in checked.rows.to_pylist()]
         assert dict(drift(joined.batches()).together) == {("disk-info",): 1, (): 1}
-    told = [(one["node_id"], one["matched"], one["reason"]) for one in found]
-    assert told == [("b", 6, "SAME_IP"), ("a", 7, "SAME_IP")]
+    verdicts = [(one["node_id"], one["matched"], one["reason"]) for one in found]
+    assert verdicts == [("b", 6, "SAME_IP"), ("a", 7, "SAME_IP")]
     with pytest.raises(InputError, match="no rows"):
         join(iter(()), files[1].batches())
     saved_only = write_lines(tmp_path / "saved.jsonl", [{"node_id": "x", "saved": {"a": "b"}}])
@@ -85,19 +85,19 @@ def test_two_observations_are_joined_by_node(tmp_path: Path) -> None:
 def test_a_packed_fleet_gives_the_same_verdicts(tmp_path: Path) -> None:
     rows = [*ROWS, {"node_id": "e", "saved": {"machine-id": "x", "ipaddress-info": ""}, "current": {"machine-id": "x"}},
             {"node_id": "f", "saved": {"machine-id": ""}, "current": {"disk-info": "x"}}, {"node_id": "g"}]  # fmt: skip
-    whole = list(open_fleet(write_lines(tmp_path / "fleet.jsonl", rows)).batches())
-    packed = [batch.slice(2) for batch in pack(whole, threads=2)]
-    wanted = [one for checked in check(whole) for one in checked.rows.to_pylist()]
+    complete = list(open_fleet(write_lines(tmp_path / "fleet.jsonl", rows)).batches())
+    packed = [batch.slice(2) for batch in pack(complete, threads=2)]
+    wanted = [one for checked in check(complete) for one in checked.rows.to_pylist()]
     assert [one["reason"] for one in wanted[-3:]] == ["SAME_IP", "SAME_IP", "NOTHING_TO_COMPARE"]
     assert [one for checked in check(packed) for one in checked.rows.to_pylist()] == wanted[2:]
-    assert [one for checked in check(pack(batch.slice(1) for batch in whole)) for one in checked.rows.to_pylist()] == (
-        wanted[1:]
-    )
+    assert [
+        one for checked in check(pack(batch.slice(1) for batch in complete)) for one in checked.rows.to_pylist()
+    ] == (wanted[1:])
     digest = packed[0]["saved.disk-info"][0].as_py()
     assert digest == hashlib.sha256(b"disk-info of c").digest()[:16]
     one = pa.array([1], pa.int32())
     ids = pa.record_batch({"node_id": ["x"], "saved.a": one, "current.a": one})
-    with pytest.raises(InputError, match="ids, which are small already"):
+    with pytest.raises(InputError, match="IDs are small already"):
         list(pack([ids]))
 
 
@@ -133,7 +133,7 @@ def test_full_disk_leaves_no_file(tmp_path: Path, ending: str) -> None:
         ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, env=environment(tmp_path)
     )
     assert done.returncode == 3, done.stderr
-    assert "could not be written" in done.stderr
+    assert "cannot write the answer: " in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(one.name for one in tmp_path.iterdir()) == ["fleet.parquet"]
 
@@ -156,9 +156,9 @@ def test_interrupt_leaves_only_the_rejects_so_far(tmp_path: Path, numbers: tuple
             time.sleep(0.05)
         for number in numbers:
             process.send_signal(number)
-        _, told = process.communicate(timeout=30)
-    assert process.returncode == 130, told
-    assert "Traceback" not in told
+        _, message = process.communicate(timeout=30)
+    assert process.returncode == 130, message
+    assert "Traceback" not in message
     assert sorted(one.name for one in tmp_path.iterdir()) == ["bad.jsonl", "fleet.jsonl"]
 
 
@@ -173,12 +173,12 @@ def test_interrupt_that_a_library_converts_still_ends_it(tmp_path: Path) -> None
     ):  # fmt: skip
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
-    assert (process.returncode, told.count("interrupted")) == (130, 1), told
+        _, message = process.communicate(timeout=30)
+    assert (process.returncode, message.count("interrupted")) == (130, 1), message
 
 
 def test_pipe_of_an_unknown_format_requires_the_option(made: Path) -> None:
-    """Looking at its beginning would take that away."""
+    """Reading the beginning of a pipe would consume it."""
     lines = (made / "bad.jsonl").read_text()
     (made / "good.jsonl").write_text(lines.replace("no row\n", ""))
     command = f"{COMMAND} fleet check --output json <(cat good.jsonl)"
@@ -188,7 +188,7 @@ def test_pipe_of_an_unknown_format_requires_the_option(made: Path) -> None:
         for words in (command, f"{command} --format jsonl")
     ]  # fmt: skip
     assert answers[0].returncode == 3
-    assert "Say --format" in answers[0].stderr
+    assert "Set --format" in answers[0].stderr
     assert json.loads(answers[1].stdout)["rows"] == lines.count("\n") - 1
 
 
@@ -239,10 +239,10 @@ def test_each_command_answers_in_text_and_json(made: Path, words: tuple[str, ...
         (("check", "fleet.parquet", "--to", "x.csv"), 2, "does not end with"),
         (("check", "fleet.parquet", "--to", "fleet.parquet"), 4, "exists"),
         (("check", "fleet.parquet", "--rejects", "bad.jsonl"), 4, "exists"),
-        (("check", "fleet.parquet", "--format", "csv"), 2, "no format"),
+        (("check", "fleet.parquet", "--format", "csv"), 2, "unknown format"),
         (("plan", "fleet.parquet", "--refused", "all"), 2, "no percentage"),
         (("plan", "fleet.parquet", "--event", "flood"), 2, "no event"),
-        (("clones", "fleet.parquet", "--percent", "0"), 2, "no percentage"),
+        (("clones", "fleet.parquet", "--percent", "0"), 2, "invalid percentage 0"),
         (("clones", "fleet.parquet", "--limit", "-1"), 2, "0 or more"),
         (("pack", "fleet.parquet", "x.jsonl"), 2, "digests are no text"),
         (("report", "fleet.parquet", "bad.jsonl"), 4, "exists"),
@@ -306,7 +306,7 @@ def test_names_of_nodes_are_escaped_in_html(tmp_path: Path) -> None:
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to look at the page with")
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here")
 def test_browser_renders_the_html_report(made: Path, tmp_path: Path) -> None:
     """The picture is not blank, and nothing is wider than the window."""
     page, picture = report(made), tmp_path / "fleet.png"

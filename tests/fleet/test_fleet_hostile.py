@@ -47,7 +47,7 @@ sys.path.insert(0, {support!r})
 from fuzz_seeds import fleet_seeds
 from fingerprint.errors import InputError
 from fingerprint.fleet import Rejects, check, clones, open_fleet, pack, plan
-# What a header tells of memory is not had, so that no input takes long.
+# Less memory than a wrong header may claim, so that no input takes long.
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 kind, path, stride, chance = {kind!r}, {path!r}, {stride}, random.Random({seed})
 
@@ -75,7 +75,7 @@ def ask(data):
     try:
         list(pack(fleet.batches(Rejects()), threads=1))
     except InputError as error:
-        assert "holds ids" in str(error), error
+        assert "IDs are small already" in str(error), error
     return True
 
 tried = answered = 0
@@ -117,20 +117,20 @@ def buffer(kind: str, *numbers: int) -> Any:
     return pa.py_buffer(struct.pack(f"<{len(numbers)}{kind}", *numbers))
 
 
-def texts(*offsets: int, **more: Any) -> Any:
-    """Return texts of these offsets into six bytes; pyarrow itself looks at the first and the last."""
+def strings(*offsets: int, **more: Any) -> Any:
+    """Return strings with these offsets into six bytes; pyarrow itself checks the first and the last."""
     data = pa.py_buffer(b"abcdef")
     return pa.Array.from_buffers(pa.string(), 2, [more.pop("valid", None), buffer("i", *offsets), data], **more)
 
 
 def test_wrong_offsets_are_found() -> None:
-    assert fits(texts(0, 3, 6))
-    assert fits(texts(9, 0, 3, 6, offset=1))
+    assert fits(strings(0, 3, 6))
+    assert fits(strings(9, 0, 3, 6, offset=1))
     for middle in (7, -1, 2**31 - 1, -(2**31)):
-        assert not fits(texts(0, middle, 6))
+        assert not fits(strings(0, middle, 6))
     large = pa.Array.from_buffers(pa.large_string(), 2, [None, buffer("q", 0, 2**62, 6), pa.py_buffer(b"abcdef")])
     assert not fits(large)
-    wrong = texts(0, 9, 6)
+    wrong = strings(0, 9, 6)
     assert not fits(pa.DictionaryArray.from_arrays(pa.array([0], pa.int8()), wrong))
     assert not fits(pa.StructArray.from_arrays([wrong], ["a"]))
     keys = pa.array(["a", "b"])
@@ -143,9 +143,9 @@ def test_wrong_offsets_are_found() -> None:
 
 
 def test_wrong_null_count_is_found() -> None:
-    # Where none is told of, Arrow has no bits.
+    # Without nulls Arrow has no bits.
     for count, good in ((0, True), (1, True), (2, False)):
-        assert fits(texts(0, 3, 6, valid=pa.py_buffer(b"\x01"), null_count=count)) is good
+        assert fits(strings(0, 3, 6, valid=pa.py_buffer(b"\x01"), null_count=count)) is good
 
 
 def test_wrong_views_are_found() -> None:
@@ -225,13 +225,13 @@ class Lying:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda whole, child: whole.__setitem__(0, 1000),
-        lambda whole, child: whole.__setitem__(0, -1),
-        lambda whole, child: child.__setitem__(0, -1),
-        lambda whole, child: child.__setitem__(0, 1),
-        lambda whole, child: child.__setitem__(1, 77),
-        lambda whole, child: child.__setitem__(2, -5),
-        lambda whole, child: (ctypes.c_int32 * 3).from_address(
+        lambda parent, child: parent.__setitem__(0, 1000),
+        lambda parent, child: parent.__setitem__(0, -1),
+        lambda parent, child: child.__setitem__(0, -1),
+        lambda parent, child: child.__setitem__(0, 1),
+        lambda parent, child: child.__setitem__(1, 77),
+        lambda parent, child: child.__setitem__(2, -5),
+        lambda parent, child: (ctypes.c_int32 * 3).from_address(
             ctypes.c_int64.from_address(child[5] + 8).value
         ).__setitem__(1, 2**30),
     ],
@@ -239,7 +239,7 @@ class Lying:
 )  # fmt: skip
 def test_columns_of_another_library_are_checked(asked: Any, change: Any) -> None:
     batch = pa.record_batch({"node_id": ["a", "b"], "saved.x": ["one", "two"], "current.x": ["one", "two"]})
-    with pytest.raises(InputError, match=r"damaged|could not be read"):
+    with pytest.raises(InputError, match=r"damaged|cannot read the columns"):
         asked(Lying(batch, change))
 
 
@@ -371,11 +371,11 @@ def test_a_bad_row_of_columns_is_rejected_with_a_reason(tmp_path: Path) -> None:
         with pa.ipc.new_file(tmp_path / "fleet.arrow", given.schema) as file:
             file.write_table(given)
         for ending in ("parquet", "arrow"):
-            rejects = Rejects(told := io.StringIO())
+            rejects = Rejects(written := io.StringIO())
             found = [one for part in check(open_fleet(tmp_path / f"fleet.{ending}").batches(rejects))
                      for one in part.rows.to_pylist()]  # fmt: skip
             assert [one["node_id"] for one in found] == ["a", "g"]
-            lines = [json.loads(line) for line in told.getvalue().splitlines()]
+            lines = [json.loads(line) for line in written.getvalue().splitlines()]
             assert tuple(line["row"] for line in lines) == wrong
         # Each command once with each kind of columns.
         ending = "parquet" if given is table else "arrow"
@@ -388,7 +388,7 @@ def test_a_bad_row_of_columns_is_rejected_with_a_reason(tmp_path: Path) -> None:
         rejects = Rejects()
         assert [part.rows.num_rows for part in check(given, rejects=rejects)] == [1]
         assert rejects.count == 2
-        assert list(drift(given, rejects=Rejects()).places) == ["1970-W01"]
+        assert list(drift(given, rejects=Rejects()).machines) == ["1970-W01"]
 
 
 SNAPSHOT = json.dumps(unix_snapshot(ip="192.0.2.1", host_name="good", dmi="Handle 0x0001\nSystem Information")).encode()
@@ -410,11 +410,11 @@ def machine_files() -> dict[str, bytes]:
     return {**BAD_FILES, "good/snapshot.json": SNAPSHOT, "good/vault/Store/InstanceFingerprint": RECORD}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="names of files are texts there")
-@pytest.mark.parametrize("form", ["folder", "tar", "tar.gz", "tar.xz", "tar.bz2"])
+@pytest.mark.skipif(sys.platform == "win32", reason="names of files are Unicode there")
+@pytest.mark.parametrize("form", ["directory", "tar", "tar.gz", "tar.xz", "tar.bz2"])
 def test_a_bad_machine_is_rejected_with_a_reason(form: str, tmp_path: Path) -> None:
     path = tmp_path / f"fleet.{form}"
-    if form == "folder":
+    if form == "directory":
         for name, data in machine_files().items():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             (path / name).write_bytes(data)
@@ -424,21 +424,21 @@ def test_a_bad_machine_is_rejected_with_a_reason(form: str, tmp_path: Path) -> N
                 member = tarfile.TarInfo(name)
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
-    rejects = Rejects(told := io.StringIO())
+    rejects = Rejects(written := io.StringIO())
     found = [one for part in check(open_fleet(path).batches(rejects)) for one in part.rows.to_pylist()]
-    lines = [json.loads(line) for line in told.getvalue().splitlines()]
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
     assert [one["node_id"] for one in found if one["node_id"] == "good"] == ["good"]
     # A host whose name is no text is a machine like others.
     assert len(found) + len(lines) == len(BAD_FILES) + 1
     assert len(found) <= 2, found
     assert all(line["reason"] for line in lines)
-    if form in ("folder", "tar.gz"):
+    if form in ("directory", "tar.gz"):
         asked_all(path, tmp_path)
 
 
 def test_a_bad_item_of_an_inventory_is_rejected_with_a_reason(tmp_path: Path) -> None:
-    folder = tmp_path / "fleet" / "resourcetype=ManagedInstanceInventory"
-    folder.mkdir(parents=True)
+    directory = tmp_path / "fleet" / "resourcetype=ManagedInstanceInventory"
+    directory.mkdir(parents=True)
     good = {"Attribute": "machine-id", "Saved": "x", "Current": "x"}
     bad: list[Any] = [
         [], None, {}, {"Attribute": ["x"]}, {"Attribute": {}}, {**good, "Saved": -1}, {**good, "Current": ["x"]},
@@ -448,9 +448,9 @@ def test_a_bad_item_of_an_inventory_is_rejected_with_a_reason(tmp_path: Path) ->
         {**good, "Attribute": "\ud800"}, {**good, "Attribute": "machine-id or uuid"}, DEEP, "",
     ]  # fmt: skip
     for number, item in enumerate(bad):
-        (folder / f"i-{number:02}.json").write_text(item if isinstance(item, str) else json.dumps(item))
-    (folder / "i-latin.json").write_bytes(b'{"Attribute": "a", "Saved": "\xe9"}')
-    (folder / "i-good.json").write_text(json.dumps(good))
+        (directory / f"i-{number:02}.json").write_text(item if isinstance(item, str) else json.dumps(item))
+    (directory / "i-latin.json").write_bytes(b'{"Attribute": "a", "Saved": "\xe9"}')
+    (directory / "i-good.json").write_text(json.dumps(good))
     rejects = Rejects()
     found = [one for part in check(open_fleet(tmp_path / "fleet").batches(rejects)) for one in part.rows.to_pylist()]
     assert [one["node_id"] for one in found] == ["i-good"]
@@ -461,28 +461,28 @@ def test_a_bad_item_of_an_inventory_is_rejected_with_a_reason(tmp_path: Path) ->
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in directories")
 @pytest.mark.parametrize("kind", ["machines", "jsonl", "parquet", "arrow", "inventory"])
 def test_special_file_in_a_directory_is_rejected_at_once(kind: str, tmp_path: Path) -> None:
-    folder = tmp_path / "fleet" / ("resourcetype=x" if kind == "inventory" else "web")
-    folder.mkdir(parents=True)
+    directory = tmp_path / "fleet" / ("resourcetype=x" if kind == "inventory" else "web")
+    directory.mkdir(parents=True)
     ending = {"machines": "json", "inventory": "json"}.get(kind, kind)
     if kind == "machines":
-        (folder / "good.json").write_bytes(SNAPSHOT)
-        (folder / "vault" / "Store" / "InstanceFingerprint").mkdir(parents=True)
+        (directory / "good.json").write_bytes(SNAPSHOT)
+        (directory / "vault" / "Store" / "InstanceFingerprint").mkdir(parents=True)
     elif kind == "inventory":
-        (folder / "good.json").write_text(json.dumps({"Attribute": "machine-id", "Saved": "x", "Current": "x"}))
+        (directory / "good.json").write_text(json.dumps({"Attribute": "machine-id", "Saved": "x", "Current": "x"}))
     else:
         write_lines(tmp_path / "good.jsonl", GOOD)
         table = pa.Table.from_batches(open_fleet(tmp_path / "good.jsonl").batches())
-        (folder / "good.jsonl").write_bytes((tmp_path / "good.jsonl").read_bytes()) if kind == "jsonl" else None
-        pq.write_table(table, folder / "good.parquet") if kind == "parquet" else None
+        (directory / "good.jsonl").write_bytes((tmp_path / "good.jsonl").read_bytes()) if kind == "jsonl" else None
+        pq.write_table(table, directory / "good.parquet") if kind == "parquet" else None
         if kind == "arrow":
-            with pa.ipc.new_file(folder / "good.arrow", table.schema) as file:
+            with pa.ipc.new_file(directory / "good.arrow", table.schema) as file:
                 file.write_table(table)
-    os.mkfifo(folder / f"pipe.{ending}")
-    (folder / f"zero.{ending}").symlink_to("/dev/zero")
-    (folder / f"linked.{ending}").symlink_to(folder / f"pipe.{ending}")
-    (folder / f"gone.{ending}").symlink_to(folder / "nowhere")
+    os.mkfifo(directory / f"pipe.{ending}")
+    (directory / f"zero.{ending}").symlink_to("/dev/zero")
+    (directory / f"linked.{ending}").symlink_to(directory / f"pipe.{ending}")
+    (directory / f"gone.{ending}").symlink_to(directory / "nowhere")
     with socket.socket(socket.AF_UNIX) as unix:
-        os.chdir(folder)
+        os.chdir(directory)
         try:
             unix.bind(f"socket.{ending}")
         finally:
@@ -497,7 +497,7 @@ def test_special_file_in_a_directory_is_rejected_at_once(kind: str, tmp_path: Pa
     assert "named pipe" in json.dumps(answer["fleet"]["rejected"]["first"])
     if kind != "jsonl":
         # What is named itself: a pipe of lines is read, others cannot be.
-        done = run("fleet", "check", "--format", kind, str(folder / f"pipe.{ending}"), timeout=30)
+        done = run("fleet", "check", "--format", kind, str(directory / f"pipe.{ending}"), timeout=30)
         assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
 
 
@@ -559,21 +559,21 @@ def test_a_long_header_is_not_kept(tmp_path: Path) -> None:
 
 def test_truncated_or_changed_archive_is_an_error(tmp_path: Path) -> None:
     """tarfile takes a damaged header for the end: the machines behind it would be left out unseen."""
-    with tarfile.open(tmp_path / "whole.tar", "w") as tar:
+    with tarfile.open(tmp_path / "complete.tar", "w") as tar:
         for number in range(3):
             member = tarfile.TarInfo(f"w{number}/vault/Store/InstanceFingerprint")
             member.size = len(RECORD)
             tar.addfile(member, io.BytesIO(RECORD))
-    whole = (tmp_path / "whole.tar").read_bytes()
-    assert sum(batch.num_rows for batch in open_fleet(tmp_path / "whole.tar").batches()) == 3
+    complete = (tmp_path / "complete.tar").read_bytes()
+    assert sum(batch.num_rows for batch in open_fleet(tmp_path / "complete.tar").batches()) == 3
     path = tmp_path / "fleet.tar"
     # From the second header on; the file ends with blocks of zeros.
     for cut in [*range(512, 6 * 512, 128), 1024, 2048]:
-        path.write_bytes(whole[:cut])
+        path.write_bytes(complete[:cut])
         with pytest.raises(InputError):
             list(open_fleet(path).batches())
     for at in range(1024, 1536, 16):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        path.write_bytes(complete[:at] + bytes([complete[at] ^ 1]) + complete[at + 1 :])
         with pytest.raises(InputError):
             list(open_fleet(path).batches())
 

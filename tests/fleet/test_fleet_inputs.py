@@ -144,7 +144,7 @@ def wanted() -> Any:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_source_of_arrow_columns_has_the_same_answers(source: str) -> None:
-    # A relation is asked again and again, as it would be by its owner; a reader is another one each time.
+    # A relation is read repeatedly; a reader is a new one each time.
     fleet = SOURCES[source]
     found = everything(fleet)
     for part, answer in wanted().items():
@@ -167,11 +167,11 @@ def repeated() -> Any:
     return pa.table([pa.array(["x"])] * 3, names=["node_id", "saved.a", "saved.a"])
 
 
-NO_TEXT, NO_NUMBER, NO_VALUE = ", not a text", ", not a whole number", ", which cannot be compared"
+NO_TEXT, NO_NUMBER, NO_VALUE = ", not a string", ", not an integer", ", which cannot be compared"
 IDS = pa.array([1], pa.int32())
 WORD = pa.array(["x"]).dictionary_encode()
 COLUMNS: list[tuple[str, Callable[[], Any], str]] = [
-    ("no node", lambda: one(node_id=None), "it has no column node_id"),
+    ("no node", lambda: one(node_id=None), "no column node_id"),
     ("node of a number", lambda: one(node_id=[1]), f"column node_id is of type int64{NO_TEXT}"),
     ("node of a binary", lambda: one(node_id=[b"x"]), f"column node_id is of type binary{NO_TEXT}"),
     ("group of a number", lambda: one(group=[7]), f"column group is of type int64{NO_TEXT}"),
@@ -202,13 +202,13 @@ COLUMNS: list[tuple[str, Callable[[], Any], str]] = [
      f"column saved.a is of type int64{NO_VALUE}"),
     ("a map by numbers", lambda: one(saved=pa.array([[(1, "a")]], pa.map_(pa.int64(), pa.string()))),
      "column saved is of type map<int64, string>, which has no attributes"),
-    ("a name twice", repeated, "column saved.a is there twice"),
-    ("a name twice by a struct", lambda: one(saved=[{"a": "x"}]), "column saved.a is there twice"),
+    ("a name twice", repeated, "column saved.a occurs twice"),
+    ("a name twice by a struct", lambda: one(saved=[{"a": "x"}]), "column saved.a occurs twice"),
     ("hardware IDs of two types", lambda: one(**{"saved.machine-id": ["x"], "saved.uuid": IDS}),
-     "columns saved.machine-id and saved.uuid are of types string and int32"),
-    ("no hash", lambda: one(saved__a=None, current__a=None), "it has no hardware hash"),
-    ("another name", lambda: one(saved__a=None, current__a=None, saved_a=["x"]), "and saved_a is none"),
-    ("too many", lambda: one(**{f"saved.a{i}": ["x"] for i in range(121)}), "122 attributes, of at most 120"),
+     "columns saved.machine-id and saved.uuid have types string and int32"),
+    ("no hash", lambda: one(saved__a=None, current__a=None), "no hardware hash"),
+    ("another name", lambda: one(saved__a=None, current__a=None, saved_a=["x"]), "and saved_a is not one"),
+    ("too many", lambda: one(**{f"saved.a{i}": ["x"] for i in range(121)}), "122 attributes; at most 120"),
 ]  # fmt: skip
 
 
@@ -261,20 +261,21 @@ def failing() -> Any:
 
 
 NO_FLEETS: list[tuple[str, Callable[[], Any], str]] = [
-    ("a path", lambda: "fleet.parquet", "a str is no fleet in columns"),
-    ("a number", lambda: 5, "a int is no fleet in columns"),
-    ("none", lambda: None, "a NoneType is no fleet in columns"),
-    ("columns", lambda: {"node_id": ["x"]}, "a dict is no fleet in columns"),
-    ("rows", lambda: [{"node_id": "x"}], "list: item 1 is a dict, which is no record batch"),
-    ("a batch and rows", lambda: [table(), row("x")], "list: item 2 is a dict, which is no record batch"),
-    ("an array of numbers", lambda: pa.array([1]), "pyarrow Int64Array: its columns could not be read"),
-    ("a chunked array of numbers", lambda: pa.chunked_array([[1]]), "its columns could not be read .*int64"),
-    ("a row that is null", lambda: pa.array([{"node_id": "x", "saved": {"a": "x"}}, None]), "could not be read .*null"),
+    ("a path", lambda: "fleet.parquet", "a str is not a fleet in columns"),
+    ("a number", lambda: 5, "a int is not a fleet in columns"),
+    ("none", lambda: None, "a NoneType is not a fleet in columns"),
+    ("columns", lambda: {"node_id": ["x"]}, "a dict is not a fleet in columns"),
+    ("rows", lambda: [{"node_id": "x"}], "list: item 1 is a dict, not a record batch"),
+    ("a batch and rows", lambda: [table(), row("x")], "list: item 2 is a dict, not a record batch"),
+    ("an array of numbers", lambda: pa.array([1]), "pyarrow Int64Array: cannot read the columns"),
+    ("a chunked array of numbers", lambda: pa.chunked_array([[1]]), "cannot read the columns.*int64"),
+    ("a row that is null", lambda: pa.array([{"node_id": "x", "saved": {"a": "x"}}, None]),
+     "cannot read the columns.*null"),
     ("rows that are null", lambda: pa.chunked_array([pa.array([{"node_id": "x", "saved": {"a": "x"}}, None])]),
-     "could not be read .*null"),
-    ("a lazy frame of polars", bad_polars, "a polars LazyFrame is no fleet in columns"),
-    ("a column of pandas with texts and numbers", bad_pandas, "pandas DataFrame: .*saved.a"),
-    ("a reader that fails", failing, "OnlyStream: its columns could not be read .*the disk is gone"),
+     "cannot read the columns.*null"),
+    ("a lazy frame of polars", bad_polars, "a polars LazyFrame is not a fleet in columns"),
+    ("a column of pandas with strings and numbers", bad_pandas, "pandas DataFrame: .*saved.a"),
+    ("a reader that fails", failing, "OnlyStream: cannot read the columns.*the disk is gone"),
 ]  # fmt: skip
 
 
@@ -288,11 +289,11 @@ def test_input_that_is_no_fleet_is_an_error(asked: str, make: Callable[[], Any],
 
 def test_bad_rows_raise_or_are_skipped_and_counted() -> None:
     def part(nodes: list[Any], thresholds: list[Any]) -> Any:
-        texts = ["x"] * len(nodes)
-        return pa.table({"node_id": nodes, "threshold": thresholds, "saved.a": texts, "current.a": texts})
+        strings = ["x"] * len(nodes)
+        return pa.table({"node_id": nodes, "threshold": thresholds, "saved.a": strings, "current.a": strings})
 
     fleet = [part(["a", "b"], [40, 40]), part(["c", None, ""], [140, 40, 40])]
-    with pytest.raises(InputError, match="list: row 3 cannot be used: its threshold is not -1 to 100") as error:
+    with pytest.raises(InputError, match="list: bad row 3: its threshold is not -1 to 100") as error:
         plan(fleet)
     assert "rejects" in error.value.remedy
     for ask, rows in (
@@ -304,8 +305,8 @@ def test_bad_rows_raise_or_are_skipped_and_counted() -> None:
     ):
         rejects = Rejects()
         assert ask(rejects) == rows
-        assert sorted((told["row"], told["reason"]) for told in rejects.first) == [
-            (3, "its threshold is not -1 to 100"), (4, "it has no node id"), (5, "it has no node id"),
+        assert sorted((reject["row"], reject["reason"]) for reject in rejects.first) == [
+            (3, "its threshold is not -1 to 100"), (4, "it has no node ID"), (5, "it has no node ID"),
         ]  # fmt: skip
     rejects = Rejects()
     with join(fleet, fleet, rejects=rejects) as both:

@@ -40,14 +40,14 @@ def answers(
 ) -> list[tuple[Reason, int, int]]:
     """Ask the kernel, the rows of each batch in `cut` parts."""
     stream, found = Stream(table), []
-    places = {name: place for place, name in enumerate(stream.names)}
+    indexes = {name: place for place, name in enumerate(stream.names)}
     sides = [
-        [-1 if f"{side}.{name}" in missing else places[f"{side}.{name}"] for name in NAMES]
+        [-1 if f"{side}.{name}" in missing else indexes[f"{side}.{name}"] for name in NAMES]
         for side in ("saved", "current")
     ]
     for batch in stream:
         rows = len(batch)
-        question = batch.question(*sides, THRESHOLD_OF_NONE, places["threshold"], 0, 1)
+        question = batch.question(*sides, THRESHOLD_OF_NONE, indexes["threshold"], 0, 1)
         reasons, matched, totals = bytearray(rows), bytearray(rows), bytearray(rows)
         edges = [rows * i // cut for i in range(cut + 1)]
         for begin, end in itertools.pairwise(edges):
@@ -56,7 +56,7 @@ def answers(
     return found
 
 
-def judged(saved: dict[str, Any], current: dict[str, Any], threshold: int | None) -> tuple[Reason, int, int]:
+def expected_of(saved: dict[str, Any], current: dict[str, Any], threshold: int | None) -> tuple[Reason, int, int]:
     old, new = ({k: v for k, v in side.items() if v is not None} for side in (saved, current))
     return textbook.decide(old, new, THRESHOLD_OF_NONE if threshold is None else threshold, "machine-id")[1:]
 
@@ -109,9 +109,9 @@ def test_every_layout_matches_the_reference(
             if f"{('current', 'saved')[side]}.{name}" in missing and kinds[side][place] == "dictionary":
                 kinds[side][place] = pa.string()
     table = table_of(rows, kinds, threshold_kind, missing).slice(skipped)
-    wanted = [judged(*row) for row in rows[skipped:]]
+    wanted = [expected_of(*row) for row in rows[skipped:]]
     found = answers(table, missing, cut=cut)
-    # A disabled check, or nothing to compare, needs no counts; the others are told.
+    # A disabled check, or nothing to compare, needs no counts; the others are counted.
     assert [row[0] for row in found] == [row[0] for row in wanted]
     assert [row[1:] for row in found] == [counted(*row) for row in rows[skipped:]]
     assert [row[0] for row in answers(table, missing, counts=False, cut=cut)] == [row[0] for row in wanted]
@@ -139,7 +139,7 @@ def test_many_rows_are_decided_as_few_are(kind: str, thresholds: str) -> None:
         rows.append((saved, current, chance.choice([40, 60, 80] if thresholds == "usual" else [-1, 55, 101, 1000])))
     kinds = {"large": pa.large_string(), "view": pa.string_view()}.get(kind, pa.string())
     table = table_of(rows, [[kinds] * 5] * 2, pa.int32())
-    wanted = [(judged(*row)[0], *counted(*row)) for row in rows]
+    wanted = [(expected_of(*row)[0], *counted(*row)) for row in rows]
     if kind in ("code", "wide"):
         table = coded(table, kind)
     assert answers(table) == wanted

@@ -28,22 +28,22 @@ DMI = "Handle 0x0001\nSystem Information"
 @pytest.fixture
 def machines(tmp_path: Path) -> Path:
     """Three machines: one as it was, one that moved, one without a recording; and one that is broken."""
-    folder = tmp_path / "machines"
+    directory = tmp_path / "machines"
     for name, ip in (("web-1", "192.0.2.1"), ("web-2", "192.0.2.2"), ("db", "192.0.2.3")):
-        (folder / name).mkdir(parents=True)
+        (directory / name).mkdir(parents=True)
         recording = tmp_path / "recording.json"
         recording.write_text(json.dumps(unix_snapshot(ip=ip, host_name=name, dmi=DMI)))
         env = environment(tmp_path / "state" / name)
-        done = run("--vault", str(folder / name / "vault"), "--snapshot", str(recording), "vault", "init", env=env)
+        done = run("--vault", str(directory / name / "vault"), "--snapshot", str(recording), "vault", "init", env=env)
         assert done.returncode == 0, done.stderr
-    (folder / "web-1" / "snapshot.json").write_text(
+    (directory / "web-1" / "snapshot.json").write_text(
         json.dumps(unix_snapshot(ip="192.0.2.1", host_name="web-1", dmi=DMI))
     )
     moved = unix_snapshot(ip="192.0.2.99", host_name="web-2", dmi=DMI, mac="02:00:00:00:00:01")
-    (folder / "web-2.json").write_text(json.dumps(moved))
-    (folder / "broken").mkdir()
-    (folder / "broken" / "snapshot.json").write_text("{")
-    return folder
+    (directory / "web-2.json").write_text(json.dumps(moved))
+    (directory / "broken").mkdir()
+    (directory / "broken" / "snapshot.json").write_text("{")
+    return directory
 
 
 def verdicts(path: Path, rejects: Rejects) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def expect_machines(found: dict[str, Any], rejects: Rejects) -> None:
     }  # fmt: skip
     assert found["web-2"]["matched"] == 7
     assert [one["nodeId"] for one in rejects.first] == ["broken"]
-    assert rejects.first[0]["reason"].startswith("the recording: not a snapshot: not JSON")
+    assert rejects.first[0]["reason"].startswith("the snapshot: not a snapshot: not JSON")
 
 
 def test_directory_of_machines_is_a_fleet(machines: Path) -> None:
@@ -90,9 +90,9 @@ def test_this_machine_is_a_row(machines: Path, tmp_path: Path) -> None:
     (tmp_path / "fleet.jsonl").write_text(done.stdout)
     found = verdicts(tmp_path / "fleet.jsonl", Rejects())
     assert [(one["reason"], one["matched"]) for one in found.values()] == [("SIMILAR", 7)]
-    told = json.loads(done.stdout)
-    assert match(told["saved"], told["current"], told["threshold"]).match
-    assert textbook.decide(told["saved"], told["current"], told["threshold"], "machine-id")[2] == 7
+    answer = json.loads(done.stdout)
+    assert match(answer["saved"], answer["current"], answer["threshold"]).match
+    assert textbook.decide(answer["saved"], answer["current"], answer["threshold"], "machine-id")[2] == 7
 
 
 def test_a_copied_disk_needs_a_name(machines: Path, tmp_path: Path) -> None:
@@ -118,16 +118,16 @@ def inventory(machines: Path, name: str, tmp_path: Path) -> list[dict[str, Any]]
 
 def test_ssm_inventory_in_s3_is_a_fleet(machines: Path, tmp_path: Path) -> None:
     shutil.copy(machines / "web-1" / "snapshot.json", machines / "web-1.json")
-    folder = (
+    directory = (
         tmp_path
         / "bucket/Custom:HardwareFingerprint/accountid=1/region=eu-west-1/resourcetype=ManagedInstanceInventory"
     )
-    folder.mkdir(parents=True)
+    directory.mkdir(parents=True)
     for name in ("web-1", "web-2"):
         lines = inventory(machines, name, tmp_path)
-        (folder / f"mi-{name}.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (folder / "mi-bad.json").write_text('{"Name": "x"}\n')
-    (folder / "mi-none.json").write_text("\n")
+        (directory / f"mi-{name}.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (directory / "mi-bad.json").write_text('{"Name": "x"}\n')
+    (directory / "mi-none.json").write_text("\n")
     rejects = Rejects()
     found = verdicts(tmp_path / "bucket", rejects)
     assert {name: one["reason"] for name, one in found.items()} == {"mi-web-1": "SAME_IP", "mi-web-2": "SIMILAR"}

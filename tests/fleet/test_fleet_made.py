@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def test_a_row_depends_on_seed_and_number_alone() -> None:
-    whole = fleet(1000, seed=7, clones=0.1).read_all()
-    assert whole == fleet(1000, seed=7, clones=0.1, batch_rows=37).read_all()
-    assert whole.slice(0, 500).combine_chunks() == fleet(500, seed=7, clones=0.1).read_all().combine_chunks()
-    assert whole != fleet(1000, seed=8, clones=0.1).read_all()
+    complete = fleet(1000, seed=7, clones=0.1).read_all()
+    assert complete == fleet(1000, seed=7, clones=0.1, batch_rows=37).read_all()
+    assert complete.slice(0, 500).combine_chunks() == fleet(500, seed=7, clones=0.1).read_all().combine_chunks()
+    assert complete != fleet(1000, seed=8, clones=0.1).read_all()
 
 
 def test_values_have_the_form_that_the_agent_stores() -> None:
@@ -52,19 +52,19 @@ def test_shares_are_kept() -> None:
 
 
 def test_digests_are_equal_where_strings_are() -> None:
-    texts, digests = fleet(2000).read_all(), fleet(2000, form="digest").read_all()
+    strings, digests = fleet(2000).read_all(), fleet(2000, form="digest").read_all()
     for name in ATTRIBUTES:
         assert digests[f"saved.{name}"].type == pa.binary(16)
-        assert [a == b for a, b in zip(*(texts[f"{s}.{name}"] for s in ("saved", "current")), strict=True)] == [
+        assert [a == b for a, b in zip(*(strings[f"{s}.{name}"] for s in ("saved", "current")), strict=True)] == [
             a == b for a, b in zip(*(digests[f"{s}.{name}"] for s in ("saved", "current")), strict=True)
         ]
 
 
 def test_clones_are_copies_of_the_machine_before() -> None:
     table = fleet(20_000, clones=0.1, same_ip=1).read_all().to_pylist()
-    whole = [(a, b) for a, b in itertools.pairwise(table) if a["node_id"] == b["node_id"]]
-    assert 800 < len(whole) < 1200
-    assert all(a["current.ipaddress-info"] != b["current.ipaddress-info"] for a, b in whole)
+    complete = [(a, b) for a, b in itertools.pairwise(table) if a["node_id"] == b["node_id"]]
+    assert 800 < len(complete) < 1200
+    assert all(a["current.ipaddress-info"] != b["current.ipaddress-info"] for a, b in complete)
     others = ("processor-hash", "memory-hash", "bios-hash", "system-hash", "hostname-info", "disk-info")
     near = [
         (a, b)

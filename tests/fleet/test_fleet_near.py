@@ -93,7 +93,7 @@ def test_both_engines_find_what_the_textbook_finds(fleet: Any, sids: bool) -> No
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("columns", [3, 8, 11, 32])
 def test_large_groups_are_found_as_small_ones_are(seed: int, columns: int) -> None:
-    """Frequent values make groups that the engine of bytes serves, with rows behind the last whole tile."""
+    """Frequent values make groups for the engine of bytes, with rows behind the last full tile."""
     chance = random.Random(seed)
     rows = [
         [str(int(chance.expovariate(0.9))) for _ in range(columns)] + [str(chance.randrange(50))] for _ in range(300)

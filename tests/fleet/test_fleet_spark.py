@@ -83,8 +83,8 @@ def test_every_verdict_is_the_same(session: Any, made: Path) -> None:
 def test_bad_rows_are_reported(session: Any, made: Path) -> None:
     found = spark.rejected(session.read.parquet(str(made))).collect()
     assert sorted(row["reason"] for row in found) == [
-        "it has no node id",
-        "it has no node id",
+        "it has no node ID",
+        "it has no node ID",
         "its threshold is not -1 to 100",
     ]
 
@@ -157,8 +157,8 @@ def test_the_job_runs_under_spark_submit(made: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert pq.read_table(tmp_path / "check").num_rows == ROWS - 3
     assert pq.read_table(tmp_path / "clones").num_rows > 0
-    told = "".join(one.read_text() for one in (tmp_path / "plan").glob("part-*"))
-    assert json.loads(told)["curve"][0]["low"] == 1
+    written = "".join(one.read_text() for one in (tmp_path / "plan").glob("part-*"))
+    assert json.loads(written)["curve"][0]["low"] == 1
 
 
 def test_unsupported_spark_input_is_an_error(session: Any) -> None:

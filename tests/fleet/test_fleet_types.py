@@ -91,8 +91,8 @@ def shuffled(values: int, seed: int, kind: Any, with_null: bool) -> tuple[Any, d
 
 
 def dictionary(numbers: list[int | None], codes: Any, values: int, seed: int, kind: Any, with_null: bool) -> Any:
-    words, places = shuffled(values, seed, kind, with_null)
-    indices = [None if n is None and not (with_null and i % 2) else places[n] for i, n in enumerate(numbers)]
+    words, indexes = shuffled(values, seed, kind, with_null)
+    indices = [None if n is None and not (with_null and i % 2) else indexes[n] for i, n in enumerate(numbers)]
     return pa.DictionaryArray.from_arrays(pa.array(indices, codes), words)
 
 
@@ -120,11 +120,11 @@ def table_of(
 def reasons_of(table: Any, *, counts: bool = False) -> list[str]:
     """Ask the kernel itself, without what makes the columns plain before."""
     stream, found = Stream(table), []
-    places = {name: place for place, name in enumerate(stream.names)}
-    sides = [[places[f"{side}.{name}"] for name in NAMES] for side in ("saved", "current")]
+    indexes = {name: place for place, name in enumerate(stream.names)}
+    sides = [[indexes[f"{side}.{name}"] for name in NAMES] for side in ("saved", "current")]
     for batch in stream:
         rows = len(batch)
-        question = batch.question(*sides, USUAL, places.get("threshold"), 0, 1)
+        question = batch.question(*sides, USUAL, indexes.get("threshold"), 0, 1)
         reasons = bytearray(rows)
         question.decide(0, rows, reasons, *((bytearray(rows), bytearray(rows)) if counts else ()))
         found += [REASONS[reason] for reason in reasons]
@@ -163,7 +163,7 @@ def test_a_null_is_one_by_its_code_and_by_its_value(codes: Any, with_null: bool,
 
 @functools.cache
 def plain_rows() -> tuple[tuple[dict[str, str | None], dict[str, str | None], int | None], ...]:
-    """Return the rows as words, and machines that are copies, look alike or have nothing but empty values."""
+    """Return the rows as words: copies, similar machines and machines with empty values only."""
     made = [tuple({k: word(v) for k, v in side.items()} for side in row[:2]) + row[2:] for row in rows_of(100)]
     for number in range(12):
         like = {
@@ -205,7 +205,7 @@ def recoded(table: Any, codes: Any, kind: Any, *, only: str = "", chunk: int = 1
 
 
 @functools.cache
-def judged() -> Any:
+def expected() -> Any:
     found = everything(plain_table)
     sides = [({k: v for k, v in side.items() if v is not None} for side in row[:2]) for row in plain_rows()]
     thresholds = [USUAL if row[2] is None else row[2] for row in plain_rows()]
@@ -227,7 +227,7 @@ def test_all_answers_are_the_same_in_every_layout(codes: Any, kind: Any, chunk: 
     else:
         table = recoded(plain_table(), codes, kind, only=only, chunk=chunk)
     found = everything(lambda: table)
-    for part, wanted in judged().items():
+    for part, wanted in expected().items():
         assert found[part] == wanted, part
 
 
@@ -275,8 +275,8 @@ def test_empty_batches_and_columns_of_nulls_have_answers(codes: Any) -> None:
     blank = pa.DictionaryArray.from_arrays(pa.array([0] * 5, codes), pa.array([""]))
     for name, column, wanted in (
         ("nulls", nothing, "NOTHING_TO_COMPARE"), ("blank", blank, "SAME_IP"),
-        ("no type", pa.nulls(5), "NOTHING_TO_COMPARE"), ("blank texts", pa.array([""] * 5), "SAME_IP"),
-        ("nulls of texts", pa.nulls(5, pa.string()), "NOTHING_TO_COMPARE"),
+        ("no type", pa.nulls(5), "NOTHING_TO_COMPARE"), ("blank strings", pa.array([""] * 5), "SAME_IP"),
+        ("nulls of strings", pa.nulls(5, pa.string()), "NOTHING_TO_COMPARE"),
         ("nulls of views", pa.nulls(5, pa.string_view()), "NOTHING_TO_COMPARE"),
     ):  # fmt: skip
         columns = {f"{side}.{key}": column for side in ("saved", "current") for key in NAMES}
@@ -308,7 +308,7 @@ def test_a_threshold_out_of_range_is_no_other_threshold(threshold: Any) -> None:
     for number in numbers | ({-2} if pa.types.is_signed_integer(threshold) else set()):
         columns = {f"{side}.machine-id": ["a", "b"] for side in ("saved", "current")}
         table = pa.table({"node_id": ["x", "y"], "threshold": pa.array([40, number], threshold), **columns})
-        with pytest.raises(InputError, match=r"row 2 cannot be used: its threshold is not -1 to 100"):
+        with pytest.raises(InputError, match=r"bad row 2: its threshold is not -1 to 100"):
             checked(table)
         rejects = Rejects()
         assert [part.rows.num_rows for part in check(table, rejects=rejects)] == [1]

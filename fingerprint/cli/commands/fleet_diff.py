@@ -63,12 +63,12 @@ def _show(joined: Joined, summary: Summary, drifted: Drift, arguments: Arguments
     heading("  machines that changed in the same attributes")
     for names, count in drifted.together.most_common(SETS):
         write(f"  {count:12d}  {', '.join(names) or 'nothing'}")
-    groups = [group for group in sorted(drifted.places) if group]
+    groups = [group for group in sorted(drifted.machines) if group]
     if groups:
         heading(f"  {'group':30} {'machines':>12} {'changes':>12}")
     for group in groups[:_MOST_GROUPS]:
         count = sum(counts[group] for counts in drifted.changed.values())
-        write(f"  {group:30} {drifted.places[group]:12d} {count:12d}")
+        write(f"  {group:30} {drifted.machines[group]:12d} {count:12d}")
     if len(groups) > _MOST_GROUPS:
         write(f"  and {len(groups) - _MOST_GROUPS} more: see --output json")
     if arguments.to:

@@ -1,4 +1,4 @@
-"""Whatever holds a fleet in columns, as batches that the other modules take: the one place that normalizes."""
+"""Fleets in Arrow columns of any library, as normalized batches."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _REMEDY = (
 
 
 class _Strict(Rejects):
-    """Raises an error at the first row that is none, where nobody asked for them to be left out."""
+    """Raises an error at the first bad row."""
 
     def add(self, where: str, row: int, reason: str, node_id: str | None = None) -> None:
         raise InputError(
-            f"row {row} cannot be used: {reason}",
+            f"bad row {row}: {reason}",
             where=where,
-            remedy="Fix it, or pass rejects=Rejects() to leave such rows out and count them",
+            remedy="Fix it, or pass rejects=Rejects() to skip and count bad rows",
         )
 
 
@@ -34,13 +34,13 @@ def batches_of(fleet: Any, rejects: Rejects | None = None) -> Accepted:
 
     Args:
         fleet: has `__arrow_c_stream__` or `__arrow_c_array__` (tables, record batches, readers and arrays of structs of
-            pyarrow, data frames of polars and pandas, relations of duckdb), or is an iterable of such. What
-            `Fleet.batches` yields is passed on as it is.
-        rejects: gets the rows that are none, counted from 1; None to raise an error at the first.
+            pyarrow, data frames of polars and pandas, relations of duckdb), or is an iterable of such. Batches
+            of `Fleet.batches` are returned unchanged.
+        rejects: gets the bad rows, counted from 1; None to raise an error at the first one.
 
     Raises:
-        InputError: while the rows are read: there are no columns of a fleet, one is of a type that it cannot be, or a
-            row is none and there are no `rejects`.
+        InputError: while the rows are read: there are no columns of a fleet, one has a wrong type, or a row is bad and
+            there are no `rejects`.
     """
     if isinstance(fleet, Accepted):
         return fleet
@@ -59,10 +59,10 @@ def _batches(fleet: Any, where: str) -> Iterator[pa.RecordBatch]:
         yield from _of_columns(fleet, where)
         return
     if not isinstance(fleet, Iterable) or isinstance(fleet, (str, bytes, dict)):
-        raise InputError(f"a {where} is no fleet in columns", remedy=_REMEDY)
+        raise InputError(f"a {where} is not a fleet in columns", remedy=_REMEDY)
     for number, part in enumerate(fleet, 1):
         if not _has_columns(part):
-            raise InputError(f"item {number} is a {_kind(part)}, which is no record batch", where=where, remedy=_REMEDY)
+            raise InputError(f"item {number} is a {_kind(part)}, not a record batch", where=where, remedy=_REMEDY)
         yield from _of_columns(part, where)
 
 
@@ -72,7 +72,7 @@ def _has_columns(fleet: Any) -> bool:
 
 def _of_columns(fleet: Any, where: str) -> Iterator[pa.RecordBatch]:
     try:
-        # Those of pyarrow are read as they are: its releases 18 to 21 crash on views that it gets back from itself.
+        # Objects of pyarrow are read directly: its releases 18 to 21 crash on views that they import from themselves.
         if isinstance(fleet, pa.RecordBatch):
             yield fleet
         elif isinstance(fleet, pa.Table):
@@ -84,10 +84,10 @@ def _of_columns(fleet: Any, where: str) -> Iterator[pa.RecordBatch]:
         else:
             yield pa.record_batch(fleet)
     except FOREIGN_ERRORS as error:
-        # pyarrow tells the column of a conversion that fails in a second part.
-        told = ": ".join(str(part).partition("\n")[0] for part in reversed(error.args)) or str(error)
+        # pyarrow names the column of a failed conversion in a second argument.
+        reason = ": ".join(str(part).partition("\n")[0] for part in reversed(error.args)) or str(error)
         raise InputError(
-            f"its columns could not be read ({told})",
+            f"cannot read the columns: {reason}",
             where=where,
             remedy="Each row is a struct of the columns of docs/fleet.md, each column of one type",
         ) from None

@@ -1,8 +1,8 @@
-"""Whether the buffers of a foreign record batch hold what its columns say, so that nothing is read beyond them.
+"""Checks of the buffers of a foreign record batch, so that nothing beyond them is read.
 
-Arrow trusts its metadata: an offset, view, code or bit that is wrong is followed. This is the check that
-`RecordBatch.validate(full=True)` makes without the part that costs most, whether texts are UTF-8: attributes are
-compared as bytes, and the texts that are printed are looked at where rows are accepted.
+Arrow trusts its metadata: it follows a wrong offset, view, code or bit. These are the checks of
+`RecordBatch.validate(full=True)` without the slowest one, that strings are UTF-8: attributes are compared as bytes,
+and `rejects.accepted` checks the strings that are printed.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from fingerprint.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What pyarrow raises for foreign bytes: besides its own errors those for names that are no text, for sizes that no
-# memory has, and for what it does not know.
+# What pyarrow raises for foreign bytes: also for names that are not UTF-8, for impossible sizes and for unknown types.
 FOREIGN_ERRORS = (
     pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, NotImplementedError,
     RecursionError,
 )  # fmt: skip
 _NOTHING = pa.py_buffer(b"")
-_REMEDY = "It is damaged or was made by a broken producer: write it anew"
+_REMEDY = "Write the data again: it is damaged, or its producer is broken"
 
 
 def sound(batch: pa.RecordBatch, where: str) -> pa.RecordBatch:
-    """Return a batch after its buffers were checked; one with buffers at odd addresses is copied.
+    """Return a batch after a check of its buffers; one with unaligned buffers is copied.
 
     Args:
-        batch: of whatever producer.
-        where: the file or what else holds it, for errors.
+        batch: of any producer.
+        where: the file or other source, for errors.
 
     Raises:
         InputError: a buffer is too short, or an offset, a view, a code or the number of nulls is wrong.
@@ -41,8 +40,8 @@ def sound(batch: pa.RecordBatch, where: str) -> pa.RecordBatch:
     try:
         batch.validate()
         aligned = True
-        for place, column in enumerate(batch.columns):
-            name = batch.schema.field(place).name
+        for position, column in enumerate(batch.columns):
+            name = batch.schema.field(position).name
             problem = _problem(column)
             if problem:
                 raise InputError(f"the column {name} is damaged: {problem}", where=where, remedy=_REMEDY)
@@ -53,7 +52,7 @@ def sound(batch: pa.RecordBatch, where: str) -> pa.RecordBatch:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of what a library says, the kind of its error where it says nothing."""
+    """Return the first line of the message of an error; its type if there is no message."""
     return str(error).partition("\n")[0] or type(error).__name__
 
 
@@ -71,21 +70,21 @@ def _problem(column: Any) -> str:
     return ""
 
 
-def _offsets(buffers: list[Any], width: int, at: int, rows: int, room: int) -> str:
-    fit = not rows or offsets_fit(buffers[1], width, at, rows, room)
+def _offsets(buffers: list[Any], width: int, at: int, rows: int, size: int) -> str:
+    fit = not rows or offsets_fit(buffers[1], width, at, rows, size)
     return "" if fit else "an offset goes back or leaves its values"
 
 
-def _texts(column: Any, buffers: list[Any], at: int, rows: int) -> str:
+def _strings(column: Any, buffers: list[Any], at: int, rows: int) -> str:
     return _offsets(buffers, 4, at, rows, 0 if buffers[2] is None else buffers[2].size)
 
 
-def _large_texts(column: Any, buffers: list[Any], at: int, rows: int) -> str:
+def _large_strings(column: Any, buffers: list[Any], at: int, rows: int) -> str:
     return _offsets(buffers, 8, at, rows, 0 if buffers[2] is None else buffers[2].size)
 
 
 def _views(column: Any, buffers: list[Any], at: int, rows: int) -> str:
-    # A count of 0 is what pyarrow goes by, whatever the bits are; it was compared with them.
+    # pyarrow uses the count of nulls, not the bits; both were compared.
     valid = buffers[0] if column.null_count else None
     fit = not rows or views_fit(
         buffers[1], valid, at, rows, [_NOTHING if piece is None else piece for piece in buffers[2:]]
@@ -94,12 +93,12 @@ def _views(column: Any, buffers: list[Any], at: int, rows: int) -> str:
 
 
 def _dictionary(column: Any, buffers: list[Any], at: int, rows: int) -> str:
-    # The codes are held against it by `require_codes`, which names the wrong one.
+    # `require_codes` checks the codes and names the wrong one.
     return _problem(column.dictionary)
 
 
 def _struct(column: Any, buffers: list[Any], at: int, rows: int) -> str:
-    parts = (_problem(column.field(place)) for place in range(column.type.num_fields))
+    parts = (_problem(column.field(position)) for position in range(column.type.num_fields))
     return next((problem for problem in parts if problem), "")
 
 
@@ -109,18 +108,18 @@ def _map(column: Any, buffers: list[Any], at: int, rows: int) -> str:
 
 
 _CHECKS: dict[int, Callable[[Any, list[Any], int, int], str]] = {
-    pa.string().id: _texts, pa.binary().id: _texts, pa.large_string().id: _large_texts,
-    pa.large_binary().id: _large_texts, pa.string_view().id: _views, pa.binary_view().id: _views,
+    pa.string().id: _strings, pa.binary().id: _strings, pa.large_string().id: _large_strings,
+    pa.large_binary().id: _large_strings, pa.string_view().id: _views, pa.binary_view().id: _views,
     pa.dictionary(pa.int8(), pa.string()).id: _dictionary, pa.struct([]).id: _struct,
     pa.map_(pa.string(), pa.string()).id: _map,
 }  # fmt: skip
 
 
 def _is_aligned(column: Any) -> bool:
-    """Return whether the numbers of an array lie where a processor wants them."""
+    """Return whether the buffers of an array are aligned."""
     kind = column.type
     if pa.types.is_struct(kind):
-        return all(_is_aligned(column.field(place)) for place in range(kind.num_fields))
+        return all(_is_aligned(column.field(position)) for position in range(kind.num_fields))
     if pa.types.is_dictionary(kind):
         return _is_aligned(column.indices) and _is_aligned(column.dictionary)
     if pa.types.is_primitive(kind):
@@ -131,7 +130,7 @@ def _is_aligned(column: Any) -> bool:
 
 
 def _copied(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch in memory of its own."""
+    """Return a copy of a batch."""
     to = pa.BufferOutputStream()
     with pa.ipc.new_stream(to, batch.schema) as writer:
         writer.write_batch(batch)

@@ -1,4 +1,4 @@
-"""Files of a fleet below a directory: each is looked at before it is opened, so that no pipe keeps anybody waiting."""
+"""Files of a fleet below a directory; the type of each is checked before it is opened, so that no pipe blocks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KINDS = (
 
 
 def problem_of(path: str) -> str:
-    """Return why a path is no regular file that can be read, "" if it is one. Links are followed."""
+    """Return why a path is not a readable regular file, "" if it is one. Links are followed."""
     try:
         return _problem_of_mode(os.stat(path).st_mode)
     except OSError as error:
@@ -30,32 +30,32 @@ def files_below(path: str, is_wanted: Callable[[str], bool], problem: Callable[[
 
     Args:
         path: the directory.
-        is_wanted: of a path below it, with "/", whether it is a file of the fleet; of directories it is asked with a
-            "/" at the end, and one that is wanted is told as a problem, not entered.
-        problem: is called with the path and the reason of what is wanted and no regular file, and of a directory that
+        is_wanted: returns whether a path below it, with "/", is a file of the fleet. The path of a directory ends with
+            "/"; a wanted directory is reported as a problem and not entered.
+        problem: called with path and reason for a wanted path that is not a regular file, and for a directory that
             cannot be read.
     """
     left = [""]
     while left:
-        folder = left.pop()
+        directory = left.pop()
         try:
-            with os.scandir(os.path.join(path, folder)) as found:
+            with os.scandir(os.path.join(path, directory)) as found:
                 entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
         except OSError as error:
-            problem(folder or ".", f"the directory cannot be read ({error.strerror})")
+            problem(directory or ".", f"the directory cannot be read ({error.strerror})")
             continue
-        folders = []
-        for name, is_folder in entries:
-            below = f"{folder}/{name}" if folder else name
-            if is_folder and not is_wanted(f"{below}/"):
-                folders.append(below)
-            elif is_folder or is_wanted(below):
+        directories = []
+        for name, is_directory in entries:
+            below = f"{directory}/{name}" if directory else name
+            if is_directory and not is_wanted(f"{below}/"):
+                directories.append(below)
+            elif is_directory or is_wanted(below):
                 why = problem_of(os.path.join(path, below))
                 if why:
                     problem(below, why)
                 else:
                     yield os.path.join(path, below)
-        left += reversed(folders)
+        left += reversed(directories)
 
 
 def read_file(path: str, limit: int) -> bytes:
@@ -64,7 +64,7 @@ def read_file(path: str, limit: int) -> bytes:
     Raises:
         OSError: it cannot be read, is no regular file or has more than `limit` bytes; `strerror` says which.
     """
-    # A pipe that took the place of the file is opened without waiting for its writer.
+    # A pipe that replaced the file is opened without waiting for its writer.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     with open(os.open(path, flags), "rb") as file:
         why = _problem_of_mode(os.fstat(file.fileno()).st_mode)

@@ -3,8 +3,8 @@
     {"node_id": "mi-0...", "threshold": 40, "observed_at": "2026-01-31T12:00:00Z",
      "saved": {"machine-id": "..."}, "current": {"machine-id": "..."}}
 
-`saved` or `current` may be null or missing, and there may be members such as `saved.machine-id` in their place; other
-members of the schema are texts.
+`saved` or `current` may be null, missing, or replaced by members such as `saved.machine-id`; other members of the
+schema are strings.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 32_768
 _LONGEST_LINE = 16 * 1024 * 1024
-# Lines of so many bytes are a batch, too: a small file may unpack to long ones.
+# A batch ends after this number of bytes, too: a small file may unpack to long lines.
 _BATCH_BYTES = 64 * 1024 * 1024
 
 
 def batches(path: str, rejects: Rejects, names: Names) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the rows of a file, plain or gzip. Lines that hold no row go to `rejects`; empty ones are left out.
+    """Yield the rows of a file, plain or gzip. Bad lines go to `rejects`; empty ones are skipped.
 
     Raises:
         InputError: the file cannot be read, or a line is longer than 16 MiB.
@@ -70,65 +70,67 @@ def batches(path: str, rejects: Rejects, names: Names) -> Iterator[tuple[int, pa
                 size += len(line)
                 rows.append(row)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"it could not be read ({getattr(error, 'strerror', None) or error})", where=path) from None
+        raise InputError(f"cannot read it ({getattr(error, 'strerror', None) or error})", where=path) from None
     if rows:
         yield first, batch_of(rows)
 
 
 def row_of(line: bytes, names: Names) -> dict[str, Any] | str:
-    """Return the row of a line, or why it is none."""
+    """Return the row of a line, or why it is bad."""
     try:
-        told = json.loads(line)
+        members = json.loads(line)
     except ValueError as error:
-        return f"it is no JSON ({error})"
+        return f"it is not JSON ({error})"
     except RecursionError:
-        return "it is nested too deep"
-    if not isinstance(told, dict):
-        return "it is no JSON object"
-    # Bytes that are no ASCII may be half of a surrogate pair as well as an escape may.
-    return checked(told, names, unicode=line.isascii() and b"\\u" not in line)
+        return "it is nested too deeply"
+    if not isinstance(members, dict):
+        return "it is not a JSON object"
+    # Half of a surrogate pair can come as non-ASCII bytes or as an escape.
+    return checked(members, names, unicode=line.isascii() and b"\\u" not in line)
 
 
-def checked(told: dict[str, Any], names: Names, *, unicode: bool = False) -> dict[str, Any] | str:
-    """Return a row that a machine tells of itself as `batch_of` takes it, or why it is none.
+def checked(members: dict[str, Any], names: Names, *, unicode: bool = False) -> dict[str, Any] | str:
+    """Return a row for `batch_of` from foreign members, or why it is bad.
 
     Args:
-        told: its members, of any types; `observed_at` a text.
+        members: of any types; `observed_at` a string.
         names: of the fleet.
-        unicode: whether all texts are known to be Unicode.
+        unicode: whether all strings are known to be valid Unicode.
     """
-    node = told.get(NODE)
+    node = members.get(NODE)
     if not isinstance(node, str) or not node:
-        return "it has no node_id that is a text"
-    threshold = told.get(THRESHOLD)
+        return "its node_id is not a string"
+    threshold = members.get(THRESHOLD)
     if threshold is not None and (isinstance(threshold, bool) or not isinstance(threshold, int)):
-        return "its threshold is no whole number"
+        return "its threshold is not an integer"
     if threshold is not None and not LOWEST_THRESHOLD <= threshold <= HIGHEST_THRESHOLD:
         return f"its threshold is not {LOWEST_THRESHOLD} to {HIGHEST_THRESHOLD}"
     row: dict[str, Any] = {NODE: node, THRESHOLD: threshold, OBSERVED: None}
-    if told.get(OBSERVED) is not None:
-        row[OBSERVED] = time_of(told[OBSERVED])
+    if members.get(OBSERVED) is not None:
+        row[OBSERVED] = time_of(members[OBSERVED])
         if row[OBSERVED] is None:
-            return "its observed_at is no time in the form 2026-01-31T12:00:00Z"
+            return "its observed_at is not a time in the form 2026-01-31T12:00:00Z"
     for side in SIDES:
-        hardware = told.get(side)
+        hardware = members.get(side)
         if hardware is None:
             prefix = f"{side}."
-            hardware = {name[len(prefix) :]: value for name, value in told.items() if name.startswith(prefix)} or None
+            hardware = {
+                name[len(prefix) :]: value for name, value in members.items() if name.startswith(prefix)
+            } or None
         if hardware is not None and not isinstance(hardware, dict):
-            return f"its {side} is no object"
+            return f"its {side} is not an object"
         if hardware and len(hardware) > MOST_ATTRIBUTES:
-            return f"its {side} has {len(hardware)} attributes, of at most {MOST_ATTRIBUTES}"
+            return f"its {side} has {len(hardware)} attributes; at most {MOST_ATTRIBUTES} are supported"
         if hardware and not all(value is None or isinstance(value, str) for value in hardware.values()):
-            return f"its {side} has a value that is no text"
-        # A null is a key that the hash does not have, and makes no column.
+            return f"its {side} has a value that is not a string"
+        # A null is a key that the hash does not have, and creates no column.
         row[side] = hardware and {name: value for name, value in hardware.items() if value is not None}
     for name in EXTRAS:
-        row[name] = told.get(name)
+        row[name] = members.get(name)
         if row[name] is not None and not isinstance(row[name], str):
-            return f"its {name} is no text"
+            return f"its {name} is not a string"
     if not unicode and not _is_unicode(row):
-        return "it has half of a surrogate pair, which is no text"
+        return "it has half of a surrogate pair, which is not valid Unicode"
     return names.problem({*(row["saved"] or ()), *(row["current"] or ())}) or row
 
 
@@ -141,7 +143,7 @@ def _is_unicode(row: dict[str, Any]) -> bool:
 
 
 def batch_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
-    """Return rows, as `row_of` gives them, as columns."""
+    """Return rows of `row_of` as columns."""
     columns: dict[str, Any] = {
         NODE: pa.array([row[NODE] for row in rows], pa.string()),
         THRESHOLD: pa.array([row[THRESHOLD] for row in rows], pa.int32()),
@@ -158,5 +160,5 @@ def batch_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
 
 
 def time_of(text: Any) -> datetime | None:
-    """Return the time that a text tells, in UTC, None if it is none that this calendar has."""
+    """Return the time of a string in UTC; None if it is not a time of Python's calendar."""
     return moment(text) if isinstance(text, str) else None

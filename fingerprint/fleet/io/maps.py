@@ -1,4 +1,4 @@
-"""Hardware hashes as maps: which keys the rows of a batch bring, and which rows are none because of theirs."""
+"""Hardware hashes as maps: the keys of the rows of a batch, and the rows that are bad because of their keys."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _BINARY = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
 
 
 def keys_of(batch: pa.RecordBatch, names: Names, reasons: dict[int, str]) -> dict[str, tuple[str, ...]]:
-    """Return for each side that is a map of texts the attributes that its rows have.
+    """Return for each side that is a map of strings the attributes of its rows.
 
     Args:
         batch: any columns.
         names: of the fleet.
-        reasons: gets for the places of rows why they are none: a key is no text, or there are too many.
+        reasons: gets row -> reason for bad rows: a key is not UTF-8, or there are too many.
     """
     found: dict[str, dict[bytes, None]] = {}
     rows: dict[str, tuple[Any, Any]] = {}
@@ -40,15 +40,15 @@ def keys_of(batch: pa.RecordBatch, names: Names, reasons: dict[int, str]) -> dic
         try:
             problem = names.problem([key.decode()])
         except UnicodeDecodeError:
-            problem = "it has an attribute whose name is no UTF-8"
+            problem = "it has an attribute whose name is not UTF-8"
         if problem:
             unusable[key] = problem
-    for places, keys in rows.values() if unusable else ():
+    for numbers, keys in rows.values() if unusable else ():
         odd = pc.is_in(keys.dictionary, pa.array(list(unusable), keys.dictionary.type))
         marked = pc.fill_null(odd.take(keys.indices), False).to_numpy(zero_copy_only=False)
         words = keys.dictionary.to_pylist()
         for at in np.flatnonzero(marked).tolist():
-            reasons.setdefault(int(places[at]), unusable[words[keys.indices[at].as_py()]])
+            reasons.setdefault(int(numbers[at]), unusable[words[keys.indices[at].as_py()]])
     return {side: tuple(key.decode() for key in keys if key not in unusable) for side, keys in found.items()}
 
 
@@ -56,9 +56,9 @@ def _keys_by_row(column: Any) -> tuple[Any, Any]:
     """Return the row of each key of a map that is not null, and the keys as a dictionary of binaries."""
     offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
     lengths = np.where(column.is_valid().to_numpy(zero_copy_only=False), np.diff(offsets), 0)
-    # What null rows skip is not theirs.
+    # Entries that null rows skip do not belong to them.
     begins = np.repeat(offsets[:-1] - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
-    places = begins + np.arange(lengths.sum())
+    entries = begins + np.arange(lengths.sum())
     kind = _BINARY[column.type.key_type]
-    keys = column.keys.cast(kind).take(pa.array(places.astype(np.int64))).dictionary_encode()
+    keys = column.keys.cast(kind).take(pa.array(entries.astype(np.int64))).dictionary_encode()
     return np.repeat(np.arange(len(column)), lengths), keys

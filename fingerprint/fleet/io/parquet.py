@@ -49,7 +49,7 @@ def _is_wanted(name: str) -> bool:
 
 def _opened(path: str) -> Any:
     try:
-        # Column by column as they are needed: whole row groups at once would be half a gigabyte.
+        # Column by column as needed: complete row groups would take half a gigabyte.
         return pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
     except FOREIGN_ERRORS as error:
         raise unreadable(path, "Parquet", error) from None
@@ -58,7 +58,7 @@ def _opened(path: str) -> Any:
 def unreadable(path: str, what: str, error: Exception) -> InputError:
     """Return the error for a file that is not what its format wants."""
     return InputError(
-        f"it could not be read as {what} ({one_line(error)})",
+        f"cannot read it as {what} ({one_line(error)})",
         where=path,
         remedy="It may be cut off: compare its size with the original, or write it anew",
     )

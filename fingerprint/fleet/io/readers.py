@@ -39,12 +39,12 @@ _ENDINGS = {
 
 @dataclass
 class Fleet:
-    """A fleet that can be read again and again, each time from its beginning, a batch at a time.
+    """A fleet that can be read repeatedly, each time from its beginning, a batch at a time.
 
     Attributes:
         path: the file or directory.
         format: one of `FORMATS`.
-        rows: how many there are, None if that is not known before they are read.
+        rows: number of rows; None if it is unknown before they are read.
     """
 
     path: str
@@ -53,10 +53,10 @@ class Fleet:
     _open: Callable[[Rejects, Names], Iterator[pa.RecordBatch]]
 
     def batches(self, rejects: Rejects | None = None) -> Accepted:
-        """Yield its rows, with one column for each attribute; those that are none go to `rejects`.
+        """Yield its rows, with one column for each attribute; bad rows go to `rejects`.
 
         Raises:
-            InputError: a file cannot be read, or is not what its format wants.
+            InputError: a file cannot be read, or does not have its format.
         """
         return Accepted(self._open(Rejects() if rejects is None else rejects, Names()))
 
@@ -68,30 +68,30 @@ def open_fleet(
 
     Args:
         path: a file, or a directory of files of one format, of vaults and snapshots, or of SSM Inventory.
-        format: one of `FORMATS`; None to tell from the name and the first bytes.
-        unpack_limit: how many bytes a compressed tar file may unpack to.
+        format: one of `FORMATS`; None to detect it from the name and the first bytes.
+        unpack_limit: largest unpacked size of a compressed tar file in bytes.
 
     Raises:
-        UsageError: there is no such format, or the limit is not positive.
-        InputError: it is not there, its format cannot be told, or it is not what the format is read from.
+        UsageError: the format is unknown, or the limit is not positive.
+        InputError: the path is missing, its format is unknown, or the format is not read from such a path.
     """
     name = os.fspath(path)
     if format is not None and format not in FORMATS:
-        raise UsageError(f"there is no format {format!r}", remedy=f"It is one of {', '.join(FORMATS)}")
+        raise UsageError(f"unknown format {format!r}", remedy=f"Use one of {', '.join(FORMATS)}")
     if unpack_limit < 1:
-        raise UsageError(f"{unpack_limit} is no limit of bytes", remedy="Give 1 or more")
+        raise UsageError(f"invalid limit {unpack_limit}: must be 1 or more bytes")
     try:
-        is_folder = stat.S_ISDIR(os.stat(name).st_mode)
+        is_directory = stat.S_ISDIR(os.stat(name).st_mode)
     except (OSError, ValueError) as error:
-        raise InputError(f"it could not be opened ({getattr(error, 'strerror', error)})", where=name) from None
+        raise InputError(f"cannot open it ({getattr(error, 'strerror', error)})", where=name) from None
     kind = format or _format_of(name)
     if kind in (MACHINES, INVENTORY):
-        if not is_folder:
-            raise InputError(f"it is no directory, from which the format {kind} is read", where=name)
-        read = vaults.batches_of_folder if kind == MACHINES else vaults.batches_of_inventory
+        if not is_directory:
+            raise InputError(f"not a directory, which the format {kind} requires", where=name)
+        read = vaults.batches_of_directory if kind == MACHINES else vaults.batches_of_inventory
         return _rows_of(name, kind, lambda rejects, names: _numbered(name, read(name, rejects, names)))
-    if not is_folder and kind != JSON_LINES and (why := problem_of(name)):
-        raise InputError(f"the format {kind} cannot be read from it: {why}", where=name)
+    if not is_directory and kind != JSON_LINES and (why := problem_of(name)):
+        raise InputError(f"cannot read the format {kind}: {why}", where=name)
     if kind == TAR:
         read_tar = vaults.batches_of_tar
         return _rows_of(
@@ -108,7 +108,7 @@ def open_fleet(
 
 
 def _rows_of(path: str, kind: str, parts: Callable[[Rejects, Names], Iterator[_Part]]) -> Fleet:
-    """Return a fleet whose rows bring their own columns."""
+    """Return a fleet whose rows have their own columns."""
     return Fleet(path, kind, None, lambda rejects, names: _checked(_with_hashes(parts(rejects, names)), rejects, names))
 
 
@@ -121,22 +121,22 @@ def _numbered(path: str, batches: Iterable[pa.RecordBatch]) -> Iterator[_Part]:
 
 def _format_of(path: str) -> str:
     if os.path.isdir(path):
-        return _format_of_folder(path)
+        return _format_of_directory(path)
     for ending, kind in sorted(_ENDINGS.items(), key=lambda pair: -len(pair[0])):
         if path.endswith(ending):
             return kind
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            # Its beginning could be read only once.
+            # The beginning of a pipe can be read only once.
             raise InputError(
-                "the format of a pipe cannot be told",
+                "unknown format of a pipe",
                 where=path,
-                remedy=f"Say --format with one of {', '.join(FORMATS)}",
+                remedy=f"Set --format to one of {', '.join(FORMATS)}",
             )
         with open(path, "rb") as file:
             head = file.read(8)
     except OSError as error:
-        raise InputError(f"it could not be read ({error.strerror})", where=path) from None
+        raise InputError(f"cannot read it ({error.strerror})", where=path) from None
     if head[:4] == b"PAR1":
         return PARQUET
     if head[:6] == b"ARROW1" or head[:4] == b"\xff\xff\xff\xff":
@@ -144,13 +144,13 @@ def _format_of(path: str) -> str:
     if head[:1] == b"{":
         return JSON_LINES
     raise InputError(
-        "its format cannot be told from its name or first bytes",
+        "unknown format, by the name and the first bytes",
         where=path,
-        remedy=f"Say --format with one of {', '.join(FORMATS)}",
+        remedy=f"Set --format to one of {', '.join(FORMATS)}",
     )
 
 
-def _format_of_folder(path: str) -> str:
+def _format_of_directory(path: str) -> str:
     if "resourcetype=" in path:
         return INVENTORY
 
@@ -164,7 +164,7 @@ def _format_of_folder(path: str) -> str:
             return kind
         if kind is None:
             return INVENTORY if "resourcetype=" in file else MACHINES
-    raise InputError("there is no fleet in the directory", where=path, remedy="docs/fleet.md tells what can be read")
+    raise InputError("there is no fleet in the directory", where=path, remedy="The formats are in docs/fleet.md")
 
 
 def _files_of(path: str, kind: str, rejects: Rejects) -> list[str]:

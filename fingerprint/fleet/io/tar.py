@@ -47,9 +47,7 @@ def members(path: str, limit: int, is_wanted: Callable[[str], bool], largest: in
             with tarfile.open(fileobj=unpacked, mode="r|", bufsize=_BUFFER, tarinfo=_Header) as tar:
                 yield from _contents(tar, unpacked, is_wanted, largest)
     except (tarfile.TarError, EOFError, *_errors(), *FOREIGN_ERRORS) as error:
-        raise InputError(
-            f"it could not be read as a tar file ({one_line(error)})", where=path, remedy=_REMEDY
-        ) from None
+        raise InputError(f"cannot read it as a tar file ({one_line(error)})", where=path, remedy=_REMEDY) from None
 
 
 def _contents(
@@ -122,7 +120,7 @@ class _Unpacked:
 
 
 class _Header(tarfile.TarInfo):
-    """A header that tells what is damaged, where tarfile takes it for the end of the file."""
+    """A header that raises an error if it is damaged; tarfile alone treats it as the end of the file."""
 
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> Self:

@@ -1,7 +1,7 @@
 """Fleets as machines: vaults and recorded machines in a directory or tar file, and what SSM Inventory leaves in S3.
 
-A machine is a vault, a recording by `fingerprint snapshot`, or both: `web-1/vault/` and `web-1/snapshot.json`, or
-`web-1/` and `web-1.json`. Its saved hash is that of the vault, its current one that of the recording.
+A machine is a vault, a snapshot, or both: `web-1/vault/` and `web-1/snapshot.json`, or `web-1/` and `web-1.json`.
+Its saved hash is that of the vault, its current one that of the snapshot.
 
 SSM Inventory's resource data sync writes a file of JSON Lines for each node below `resourcetype=.../`; of the custom
 type that `fingerprint fleet row --inventory` makes it has a line for each attribute.
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 BATCH_ROWS = 4096
 _LARGEST_FILE = 64 * 1024 * 1024
 _LONGEST_NUMBER = 20
-_VAULT_FOLDERS = ("vault", "Vault")
+_VAULT_DIRECTORIES = ("vault", "Vault")
 _RECORDINGS = ("snapshot", "machine")
 INVENTORY_TYPE = "Custom:HardwareFingerprint"
 
 
-def batches_of_folder(path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
-    """Yield the machines of a directory, in the order of their names. What is broken goes to `rejects`."""
+def batches_of_directory(path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
+    """Yield the machines of a directory, in the order of their names. Broken ones go to `rejects`."""
     found: dict[str, dict[str, Any]] = {}
 
     def add(below: str, content: Any) -> None:
@@ -64,18 +64,18 @@ def batches_of_folder(path: str, rejects: Rejects, names: Names) -> Iterator[pa.
 
 
 def batches_of_tar(path: str, rejects: Rejects, names: Names, limit: int) -> Iterator[pa.RecordBatch]:
-    """Yield the machines of a tar file, whatever its compression. Nothing of it is unpacked to the disk.
+    """Yield the machines of a tar file, whatever its compression. Nothing is unpacked to the disk.
 
-    Each member is read and let go in turn; what is kept of a machine is its row.
+    Members are read one at a time; only the row of a machine is kept.
 
     Args:
         path: the file.
-        rejects: gets the machines that are none.
+        rejects: gets the bad machines.
         names: of the fleet.
-        limit: how many bytes a compressed file may unpack to.
+        limit: largest unpacked size of a compressed file in bytes.
 
     Raises:
-        InputError: it is no tar file, is cut off, or unpacks to more.
+        InputError: not a tar file, truncated, or unpacks to more.
     """
     found: dict[str, dict[str, Any]] = {}
     for name, content in members(path, limit, _is_of_a_machine, _LARGEST_FILE):
@@ -95,7 +95,7 @@ def batches_of_inventory(path: str, rejects: Rejects, names: Names) -> Iterator[
     wanted = sorted(files_below(path, is_wanted, lambda below, why: broken.append((below, why))))
     if not wanted and not broken:
         raise InputError(
-            "there is no file below a directory resourcetype=...",
+            "no file below a directory resourcetype=...",
             where=path,
             remedy="Name the directory of the custom type",
         )
@@ -106,13 +106,13 @@ def batches_of_inventory(path: str, rejects: Rejects, names: Names) -> Iterator[
 
 def _batches(rows: Iterator[Any], path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
     ready: list[dict[str, Any]] = []
-    for number, told in enumerate(rows, 1):
-        if isinstance(told, tuple):
-            rejects.add(path, number, told[1], told[0])
+    for number, item in enumerate(rows, 1):
+        if isinstance(item, tuple):
+            rejects.add(path, number, item[1], item[0])
             continue
-        row = jsonl.checked(told, names)
+        row = jsonl.checked(item, names)
         if isinstance(row, str):
-            rejects.add(path, number, row, told[NODE] if isinstance(told[NODE], str) else None)
+            rejects.add(path, number, row, item[NODE] if isinstance(item[NODE], str) else None)
             continue
         ready.append(row)
         if len(ready) == BATCH_ROWS:
@@ -124,7 +124,7 @@ def _batches(rows: Iterator[Any], path: str, rejects: Rejects, names: Names) -> 
 
 @dataclass(frozen=True)
 class _Problem:
-    """In place of what was to be read: why it could not be."""
+    """Why a file could not be read."""
 
     why: str
 
@@ -134,31 +134,31 @@ def _is_of_a_machine(name: str) -> bool:
 
 
 def _place_of(name: str) -> tuple[str, str] | None:
-    """Return the machine that a file is of and what it is, None for another file."""
-    folder, _, base = name.rpartition("/")
-    if base in (FINGERPRINT_KEY, REGISTRATION_KEY) and (folder == "Store" or folder.endswith("/Store")):
-        vault = folder.removesuffix("Store").rstrip("/")
+    """Return the machine of a file and its part, None for another file."""
+    directory, _, base = name.rpartition("/")
+    if base in (FINGERPRINT_KEY, REGISTRATION_KEY) and (directory == "Store" or directory.endswith("/Store")):
+        vault = directory.removesuffix("Store").rstrip("/")
         above, _, last = vault.rpartition("/")
-        return (above if last in _VAULT_FOLDERS else vault), base
+        return (above if last in _VAULT_DIRECTORIES else vault), base
     if base.endswith(".json"):
         stem = base.removesuffix(".json")
-        return (folder if stem in _RECORDINGS else f"{folder}/{stem}".lstrip("/")), "recording"
+        return (directory if stem in _RECORDINGS else f"{directory}/{stem}".lstrip("/")), "recording"
     return None
 
 
 def _part(part: str, path: str | _Problem) -> Any:
-    """Return what a file of a machine says, or a `_Problem`."""
+    """Return the content of a file of a machine, or a `_Problem`."""
     if isinstance(path, _Problem):
         return path
     try:
         data = read_file(path, _LARGEST_FILE)
     except OSError as error:
-        return _Problem(f"{os.path.basename(path)} could not be read ({error.strerror})")
+        return _Problem(f"{os.path.basename(path)} cannot be read ({error.strerror})")
     return _decoded(part, data)
 
 
 def _decoded(part: str, data: bytes) -> Any:
-    """Return the members of a row that the bytes of a file give, or a `_Problem`."""
+    """Return the members of a row from the content of a file, or a `_Problem`."""
     try:
         if part == REGISTRATION_KEY:
             return {NODE: decode_registration(data, REGISTRATION_KEY).instance_id}
@@ -166,7 +166,7 @@ def _decoded(part: str, data: bytes) -> Any:
             record = decode_fingerprint(data, FINGERPRINT_KEY)
             saved = dict(record.hardware_hash or {})
             return {"saved": saved, THRESHOLD: record.threshold, "fingerprint": record.fingerprint}
-        machine = RecordedMachine.from_bytes(data, "the recording")
+        machine = RecordedMachine.from_bytes(data, "the snapshot")
         current = dict(collect(machine).hardware_hash.items())
         return {"current": current, OBSERVED: utc(machine.now())}
     except FingerprintError as error:
@@ -174,14 +174,14 @@ def _decoded(part: str, data: bytes) -> Any:
 
 
 def _row(name: str, parts: dict[str, Any]) -> dict[str, Any] | tuple[str, str]:
-    """Return what a machine tells of itself, or its name and why there is no row."""
+    """Return the row of a machine, or its name and why there is no row."""
     row: dict[str, Any] = {NODE: name or "."}
     for part in parts.values():
         if isinstance(part, _Problem):
             return name, part.why
         row.update({member: value for member, value in part.items() if value or member != NODE})
     if "saved" not in row and "current" not in row:
-        return name, "it has neither a fingerprint record nor a recording"
+        return name, "it has neither a fingerprint record nor a snapshot"
     if not row.get("fingerprint"):
         row["fingerprint"] = None
     return row
@@ -193,7 +193,7 @@ def _inventory_row(path: str) -> dict[str, Any] | tuple[str, str]:
     try:
         data = read_file(path, _LARGEST_FILE)
     except OSError as error:
-        return name, f"{os.path.basename(path)} could not be read ({error.strerror})"
+        return name, f"{os.path.basename(path)} cannot be read ({error.strerror})"
     for number, line in enumerate(data.splitlines(), 1):
         if not line.strip():
             continue
@@ -202,15 +202,15 @@ def _inventory_row(path: str) -> dict[str, Any] | tuple[str, str]:
             attribute = item["Attribute"]
             row[NODE] = item.get("resourceId") or name
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return name, f"line {number} is no item of the type {INVENTORY_TYPE}"
+            return name, f"line {number} is not an item of the type {INVENTORY_TYPE}"
         if not isinstance(attribute, str):
-            return name, f"line {number} has an attribute whose name is no text"
+            return name, f"line {number} has an attribute whose name is not a string"
         if attribute == THRESHOLD:
-            told = str(item.get("Saved", ""))
-            # Of as many digits as a number of the record has: longer ones are none, and Python converts not all.
-            if not told.isascii() or not told.removeprefix("-").isdigit() or len(told) > _LONGEST_NUMBER:
-                return name, f"line {number} has a threshold that is no whole number"
-            row[THRESHOLD] = int(told)
+            threshold = str(item.get("Saved", ""))
+            # A number of the record has at most 20 digits; Python does not convert numbers of any length.
+            if not threshold.isascii() or not threshold.removeprefix("-").isdigit() or len(threshold) > _LONGEST_NUMBER:
+                return name, f"line {number} has a threshold that is not an integer"
+            row[THRESHOLD] = int(threshold)
         else:
             for side, member in (("saved", "Saved"), ("current", "Current")):
                 if member in item:

@@ -1,4 +1,4 @@
-"""Writing columns to a new file: Parquet, Arrow IPC or JSON Lines, whole or not at all."""
+"""Atomic output of columns to a new file: Parquet, Arrow IPC or JSON Lines."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _ENDINGS = (".parquet", ".arrow", ".jsonl")
 
 
 class TableWriter:
-    """A new file of columns, mode 0600. It gets its name when it is whole; of one that fails nothing is left.
+    """A new file of columns, mode 0600. It gets its name when it is complete; a failed write leaves no file.
 
     Args:
-        path: the file; its ending says the format: .parquet, .arrow or .jsonl.
+        path: the file; its ending sets the format: .parquet, .arrow or .jsonl.
 
     Raises:
-        UsageError: the ending is another one.
+        UsageError: the ending is unknown.
         Refused: the file exists.
     """
 
     def __init__(self, path: str) -> None:
         self.ending = os.path.splitext(path)[1]
         if self.ending not in _ENDINGS:
-            raise UsageError(f"{path} does not end with {', '.join(_ENDINGS)}", remedy="Its ending says its format")
+            raise UsageError(f"{path} does not end with {', '.join(_ENDINGS)}", remedy="The ending sets the format")
         self.path = path
         if os.path.lexists(path):
-            # Before the fleet is read, which may take long.
+            # Checked before the fleet is read, which may take long.
             raise self._exists()
         self.rows = 0
         self._atomic = AtomicFile(path)
@@ -56,7 +56,7 @@ class TableWriter:
             raise
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Write some rows. Raises InputError: they could not be written."""
+        """Write some rows. Raises InputError: they cannot be written."""
         try:
             if self.ending == ".jsonl":
                 lines = (json.dumps(_plain(row)) + "\n" for row in batch.to_pylist())
@@ -71,7 +71,7 @@ class TableWriter:
 
     def _opened(self, schema: pa.Schema) -> Any:
         if self.ending == ".parquet":
-            # Digests look drawn at random: nothing makes them smaller, and plain they are read four times as fast.
+            # Digests cannot be compressed, and uncompressed they are read four times as fast.
             if any(pa.types.is_fixed_size_binary(kind) for kind in schema.types):
                 return pq.ParquetWriter(self._file, schema, use_dictionary=False, compression="none")
             return pq.ParquetWriter(self._file, schema)
@@ -94,12 +94,12 @@ class TableWriter:
             self._abandon()
 
     def _abandon(self) -> None:
-        """Close what is open, whatever it says, and remove the file without a name."""
+        """Close the writer, ignore its errors, and remove the unnamed file."""
         try:
             if self._writer is not None:
                 self._writer.close()
         except (OSError, ValueError):
-            # ArrowException is a ValueError; what a failed writer says on closing was said before.
+            # ArrowException is a ValueError; a failed writer repeats its error when it is closed.
             pass
         finally:
             self._atomic.discard()
@@ -109,9 +109,9 @@ class TableWriter:
 
     def _failed(self, error: OSError) -> InputError:
         return InputError(
-            f"the answer could not be written ({error.strerror or error})",
+            f"cannot write the answer: {error.strerror or error}",
             where=self.path,
-            remedy="Nothing of it is left. Make room, or name a file elsewhere",
+            remedy="No file is left. Free disk space, or name a file elsewhere",
         )
 
 
