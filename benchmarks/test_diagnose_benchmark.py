@@ -1,4 +1,4 @@
-"""What a diagnosis costs beyond the five commands of the agent, and a plug-in beside a plain check: whole processes."""
+"""Time of a diagnosis beyond the agent's five commands, and of a plug-in against a plain check, as processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIVE = [
 ]  # fmt: skip
 LOGS = "var/log/amazon/ssm"
 MEGABYTE = 1 << 20
-QUIET = "2026-11-24 08:00:00.1234 DEBUG [ssm-agent-worker] [MessageService] nothing that matters is told in this line\n"
+QUIET = "2026-11-24 08:00:00.1234 DEBUG [ssm-agent-worker] [MessageService] a line without meaning for the diagnosis\n"
 REFUSED = (
     "2026-11-24 11:35:00.1234 ERROR [CredentialRefresher] Retrieve credentials produced error: "
     "MachineFingerprintDoesNotMatch: Fingerprint does not match registration data\n"
@@ -34,7 +34,8 @@ REFUSED = (
 def env(tmp_path: Path) -> dict[str, str]:
     env = {"PATH": os.environ["PATH"], "FINGERPRINT_STATE": str(tmp_path / "state")}
     subprocess.run([COMMAND, "vault", "init"], env=env, check=True, capture_output=True)
-    # As of a record that the agent made: with evidence a plain check looks twice, which the plug-in does not.
+    # As for a record that the agent made: with evidence `check` also compares by scheme stable, which the plug-in does
+    # only for the condition `copy`.
     shutil.rmtree(tmp_path / "state" / "evidence")
     return env
 
