@@ -28,7 +28,7 @@ from fingerprint.smbios.dmidecode import dmidecode_version, parse_dmidecode
 SECTIONS = ("processor", "memory", "bios", "system")
 THRESHOLD = 40
 OUTCOMES = ("same", "cannot-tell", "different")
-# What stays over a reboot and a new lease, beside what the firmware tells.
+# Attributes that stay over a reboot and a new lease, beside those of the firmware.
 STAYS_SSM = {"machine-id": "m", "hostname-info": "h", "macaddr-info": "a"}
 STAYS_STABLE = {"machine-id": "m", "hostname": "h", "mac-addresses": "a", "filesystem-uuids": "f"}
 # What a copied disk takes along.
@@ -129,7 +129,7 @@ def fleet_rows(corpus: Path) -> list[dict[str, str]]:
 
 
 def values_of_row(row: dict[str, str]) -> dict[str, str]:
-    """Return what a row of the fleet tells of the attributes: its maker and model, processor, memory and firmware."""
+    """Return the attributes of a row of the fleet: maker and model, processor, memory and firmware."""
     maker, _, rest = row["system"].partition(" / ")
     product = rest.partition(" / ")[0]
     firmware = row["bios"].split(" / ")
@@ -178,13 +178,13 @@ def _different(table: Table, one: dict[str, str], other: dict[str, str]) -> None
 
 
 def with_serials(corpus: Path) -> list[dict[str, Any]]:
-    """Machines whose serial numbers are not masked: raw tables, and whole texts."""
+    """Machines whose serial numbers are not masked: raw tables, and complete output of dmidecode."""
     values: list[tuple[str, dict[str, str], dict[str, str]]] = []
-    for folder in sorted((corpus / "smbios").iterdir()):
-        if (folder / "sysfs" / "DMI").is_file():
-            found = stable_values((folder / "sysfs" / "DMI").read_bytes())
-            told = {name: (folder / "golden" / f"{name}.txt").read_text("latin-1") for name in SECTIONS}
-            values.append((f"smbios/{folder.name}", found, told))
+    for directory in sorted((corpus / "smbios").iterdir()):
+        if (directory / "sysfs" / "DMI").is_file():
+            found = stable_values((directory / "sysfs" / "DMI").read_bytes())
+            printed = {name: (directory / "golden" / f"{name}.txt").read_text("latin-1") for name in SECTIONS}
+            values.append((f"smbios/{directory.name}", found, printed))
     for path in sorted((corpus / "dmidecode-text").glob("*/*")):
         if path.is_file():
             text = path.read_bytes().decode("utf-8", "replace")
@@ -240,17 +240,17 @@ def measure(corpus: Path) -> list[dict[str, Any]]:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| pairs | number | `ssm` at 40: accepted / refused | `stable`: same / cannot tell / different | "
+        "| pairs | number | `ssm` at 40: accepted / refused | `stable`: same / cannot-tell / different | "
         "`stable`, DMI alone |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
         ssm = " / ".join(f"{row['ssm'][outcome]['percent']:.2f} %" for outcome in ("same", "different"))
-        told = [
+        shares = [
             " / ".join(f"{row[name][outcome]['percent']:.2f} %" for outcome in OUTCOMES)
             for name in ("stable", "stableByDmiAlone")
         ]
-        lines.append(f"| {row['title']} | {row['pairs']:,} | {ssm} | {told[0]} | {told[1]} |")
+        lines.append(f"| {row['title']} | {row['pairs']:,} | {ssm} | {shares[0]} | {shares[1]} |")
     return "\n".join(lines)
 
 

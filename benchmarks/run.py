@@ -29,8 +29,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures for benchmarks/compare.py")
     options = parser.parse_args()
     short = options.short
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder, "report.json")
+    with tempfile.TemporaryDirectory() as directory:
+        report = Path(directory, "report.json")
         words = [sys.executable, "-m", "pytest", str(HERE), "-q", f"--benchmark-json={report}",
                  "--benchmark-disable-gc", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib",
                  "-o", f"pythonpath={HERE}", "--rootdir", str(HERE)]  # fmt: skip
@@ -38,7 +38,7 @@ def main() -> int:
             words += ["--benchmark-max-time=0.2", "--benchmark-min-rounds=3"]
         env = {**os.environ, "FINGERPRINT_BENCH_SHORT": "1" if short else "0"}
         # From a directory of its own, so that the installed package is measured and not the tree.
-        code = subprocess.run(words, env=env, cwd=folder, check=False).returncode
+        code = subprocess.run(words, env=env, cwd=directory, check=False).returncode
         if code:
             return code
         made = completed(json.loads(report.read_text()), short)

@@ -1,4 +1,4 @@
-"""Scheme stable against the processes that the reference starts: a table to its values, and a whole collection."""
+"""Scheme stable against the processes that the reference starts: a table to its values, and a complete collection."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ DUMP_HEADER = 32
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the commands are those of Linux")
 
 
-def structure(kind: int, length: int, texts: dict[int, str], numbers: dict[int, bytes]) -> bytes:
+def structure(kind: int, length: int, strings: dict[int, str], numbers: dict[int, bytes]) -> bytes:
     body = bytearray(length)
     body[0:4] = bytes([kind, length, kind, 0])
-    for number, offset in enumerate(texts, 1):
+    for number, offset in enumerate(strings, 1):
         body[offset] = number
     for offset, value in numbers.items():
         body[offset : offset + len(value)] = value
-    return bytes(body) + (b"".join(text.encode() + b"\0" for text in texts.values()) or b"\0") + b"\0"
+    return bytes(body) + (b"".join(text.encode() + b"\0" for text in strings.values()) or b"\0") + b"\0"
 
 
 def server() -> bytes:
@@ -44,11 +44,11 @@ def server() -> bytes:
     table += structure(2, 15, {4: "Maker Inc.", 5: "NB-210", 6: "A01", 7: "BX9982K7"}, {})
     table += structure(3, 22, {4: "Maker Inc.", 7: "NW2107X4"}, {5: b"\x17"})
     for socket in ("CPU1", "CPU2"):
-        texts = {4: socket, 7: "Maker", 0x10: "Quadro Core Z9 @ 2.60GHz"}
-        table += structure(4, 48, texts, {8: bytes.fromhex("57060500fffbebbf"), 0x18: b"\x41"})
+        strings = {4: socket, 7: "Maker", 0x10: "Quadro Core Z9 @ 2.60GHz"}
+        table += structure(4, 48, strings, {8: bytes.fromhex("57060500fffbebbf"), 0x18: b"\x41"})
     for slot in range(8):
-        texts = {0x10: f"DIMM_A{slot}", 0x17: "Maker", 0x18: f"4F10A2{slot:02X}", 0x1A: "NWD4-8G"}
-        table += structure(17, 40, texts, {0x0C: (8192).to_bytes(2, "little"), 0x12: b"\x1a"})
+        strings = {0x10: f"DIMM_A{slot}", 0x17: "Maker", 0x18: f"4F10A2{slot:02X}", 0x1A: "NWD4-8G"}
+        table += structure(17, 40, strings, {0x0C: (8192).to_bytes(2, "little"), 0x12: b"\x1a"})
     table += structure(11, 5, {}, {4: b"\1"})[:-2]
     table += b"x" * (TABLE_BYTES - len(table) - 2 - 6) + b"\0\0"
     return table + structure(127, 4, {}, {})
@@ -76,8 +76,8 @@ def test_a_table_to_its_values(versus: Callable[..., None], short: bool, tmp_pat
     (tmp_path / "DMI").write_bytes(table)
     (tmp_path / "dump.bin").write_bytes(dump(table))
     four = [["/usr/sbin/dmidecode", "--from-dump", str(tmp_path / "dump.bin"), "-t", group] for group in GROUPS]
-    told = subprocess.run(four[1], capture_output=True, text=True, check=True).stdout
-    assert told.count("Size: 8 GB") == 8
+    printed = subprocess.run(four[1], capture_output=True, text=True, check=True).stdout
+    assert printed.count("Size: 8 GB") == 8
     machine, path = LiveMachine(), str(tmp_path / "DMI")
     assert len(stable_values(machine.read_file(path))) >= 9
     versus(

@@ -1,4 +1,4 @@
-"""Whole processes of the command line against `python -c pass` with the same interpreter.
+"""Processes of the command line against `python -c pass` with the same interpreter.
 
 The check runs over a recorded machine, so the five commands' own time is left out and everything else
 is in: start, parsing, collection, vault, verdict, table.
@@ -21,10 +21,10 @@ COMMAND = str(Path(sys.executable).with_name("fingerprint"))
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
-    folder = tmp_path_factory.mktemp("target")
-    env = {"PATH": os.environ["PATH"], "FINGERPRINT_STATE": str(folder / "state")}
-    words = [COMMAND, "--vault", str(folder / "Vault"), "--snapshot", str(folder / "machine.json")]
-    subprocess.run([COMMAND, "snapshot", str(folder / "machine.json")], env=env, check=True, capture_output=True)
+    directory = tmp_path_factory.mktemp("target")
+    env = {"PATH": os.environ["PATH"], "FINGERPRINT_STATE": str(directory / "state")}
+    words = [COMMAND, "--vault", str(directory / "Vault"), "--snapshot", str(directory / "machine.json")]
+    subprocess.run([COMMAND, "snapshot", str(directory / "machine.json")], env=env, check=True, capture_output=True)
     subprocess.run([*words, "vault", "init"], env=env, check=True, capture_output=True)
     return words, env
 

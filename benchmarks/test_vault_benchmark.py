@@ -1,4 +1,4 @@
-"""Reading a vault, reading it with a verdict, and a durable store against the bare floor of such a store."""
+"""Reading a vault, reading it with a verdict, and a durable store against the least system calls of one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from test_compare_benchmark import CURRENT, SAVED
 
 from fingerprint import FingerprintRecord, HardwareHash, Vault, match
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the floor is made of the calls of Unix")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the peer uses system calls of Unix")
 
 RECORD = FingerprintRecord("979b554b-0d67-42c6-9730-48443b3016dd", HardwareHash(SAVED), 40)
 READ_SECONDS = 60e-6
@@ -43,28 +43,28 @@ def test_a_read_and_a_verdict(claim: Callable[..., Any], vault: Vault) -> None:
 
 
 def test_a_durable_store(versus: Callable[..., None], vault: Vault, tmp_path: Path, short: bool) -> None:
-    """With the record before it kept, against the floor: write, fsync, rename, fsync of the directory."""
+    """With the previous record kept, against the least calls: write, fsync, rename, fsync of the directory."""
     thresholds = itertools.cycle(range(1, 101))
     data = Path(vault.data_path("InstanceFingerprint")).read_bytes()
-    folder = os.open(tmp_path, os.O_RDONLY)
+    directory = os.open(tmp_path, os.O_RDONLY)
 
     def ours() -> None:
         with vault.edit() as edit:
             edit.store(RECORD.replace(threshold=next(thresholds)), why="benchmark")
 
-    def floor() -> None:
-        descriptor = os.open("record.tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    def least_calls() -> None:
+        descriptor = os.open("record.tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
         os.write(descriptor, data)
         os.fsync(descriptor)
         os.close(descriptor)
-        os.rename("record.tmp", "record", src_dir_fd=folder, dst_dir_fd=folder)
-        os.fsync(folder)
+        os.rename("record.tmp", "record", src_dir_fd=directory, dst_dir_fd=directory)
+        os.fsync(directory)
 
     try:
-        # The floor keeps no history and takes no lock; SQLite, below, is the peer that people trust.
-        versus("a durable store", ours, floor, rounds=50 if short else 500, at_most=1.3)
+        # The peer keeps no history and takes no lock; the benchmark below compares with SQLite.
+        versus("a durable store", ours, least_calls, rounds=50 if short else 500, at_most=1.3)
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
 def test_a_durable_store_against_sqlite(versus: Callable[..., None], vault: Vault, tmp_path: Path, short: bool) -> None:

@@ -38,7 +38,7 @@ FEATURES = {
     "recipe": "hash of newer Windows",
     "first_threshold": "threshold of a first registration",
     "core_requests": "the core agent requests credentials",
-    "logs_success": "it logs that credentials came",
+    "logs_success": "it logs that it got credentials",
     "hard_pause": "pause after a rejection",
     "longest_pause": "longest pause after other errors",
     "longest_pause_setting": "setting for that",
@@ -105,8 +105,8 @@ def schedules_table() -> str:
         pings = [next_ping(row, 0.0, 0.0)]
         while len(pings) < _PINGS_SHOWN:
             pings.append(next_ping(row, 0.0, pings[-1]))
-        told = ", ".join(f"{at / 60:g}" for at in pings)
-        cells.append((row.since, *(pauses if row.core_requests else ["none"] * len(pauses)), told))
+        intervals = ", ".join(f"{at / 60:g}" for at in pings)
+        cells.append((row.since, *(pauses if row.core_requests else ["none"] * len(pauses)), intervals))
     return _table(
         (
             "from version",
@@ -147,10 +147,10 @@ def _range(key: Key) -> str:
 
 def lines_table() -> str:
     """Return the table of the log lines that came or went with a version that is known."""
-    told = [line for line in LOG_LINES if line.since or line.until]
+    known = [line for line in LOG_LINES if line.since or line.until]
     return _table(
         ("text, in lower case", "taken for", "from", "up to", "how sure"),
-        *((f"`{line.text}`", line.kind or "nothing", line.since, line.until, line.sure) for line in told),
+        *((f"`{line.text}`", line.kind or "nothing", line.since, line.until, line.sure) for line in known),
     )
 
 

@@ -15,7 +15,7 @@ from fingerprint.cli.table import GROUPS, all_commands
 
 EXIT_CODES = (
     ("0", "same machine, or nothing is wrong"), ("1", "different machine, or a finding"), ("2", "usage error"),
-    ("3", "cannot tell"), ("4", "refused; the error names the option that confirms, or says that none does"),
+    ("3", "unknown"), ("4", "rejected; the error names the option that confirms, or says that there is none"),
     ("5", "rejected by the service"), ("6", "service unreachable"), ("130", "interrupted"),
     ("141", "the reader of the answer closed the pipe"),
 )  # fmt: skip

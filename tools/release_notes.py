@@ -91,21 +91,21 @@ def main(arguments: list[str] | None = None) -> int:
         "--since", metavar="VERSION", default=NEWEST_ASSESSED, help=f"list later releases (default: {NEWEST_ASSESSED})"
     )
     parser.add_argument("--all", action="store_true", help="list releases of any version")
-    parser.add_argument("--word", metavar="WORD", action="append", default=[], help="look for one more word")
+    parser.add_argument("--word", metavar="WORD", action="append", default=[], help="search for one more word")
     asked = parser.parse_args(arguments)
     since = () if asked.all else version_of(asked.since)
     if not since and not asked.all:
         parser.error(f"invalid version {asked.since!r}: must be numbers with dots, such as {NEWEST_ASSESSED}")
     words = {**WORDS, **dict.fromkeys((word.lower() for word in asked.word if word), "asked for")}
     try:
-        told = releases(_read(asked.file))
+        found = releases(_read(asked.file))
     except (OSError, NotUsable) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         print(f"release_notes.py: cannot use {asked.file}: {reason}. "
               "Name the RELEASENOTES.md of the agent's repository", file=sys.stderr)  # fmt: skip
         return 2
     listed = 0
-    for version, entries in told:
+    for version, entries in found:
         if not is_wanted(version, since):
             continue
         chosen = [(entry, touching(entry, words)) for entry in entries]

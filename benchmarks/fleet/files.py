@@ -55,10 +55,11 @@ print(json.dumps([times, peak / 1024, files / 1024, sum(answer.values())]))
 
 def files(results: Results, options: argparse.Namespace) -> None:
     rows, rounds = (100_000, 3) if options.short else (2_000_000, 5)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as directory:
         table = made(rows, options)
         paths = {
-            name: f"{folder}/{name}" for name in ("strings.parquet", "strings.arrow", "packed.arrow", "packed.parquet")
+            name: f"{directory}/{name}"
+            for name in ("strings.parquet", "strings.arrow", "packed.arrow", "packed.parquet")
         }
         pq.write_table(table, paths["strings.parquet"], row_group_size=122_880)
         packed = pa.Table.from_batches(pack(table.to_batches(), threads=THREADS))

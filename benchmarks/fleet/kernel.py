@@ -11,7 +11,7 @@ import numpy as np
 import peers
 import polars as pl
 import pyarrow as pa
-from measuring import THREADS, Results, made, medians, read_bytes, shown, told
+from measuring import THREADS, Results, compared, made, medians, read_bytes, shown
 
 from fingerprint.fleet import check
 from fingerprint.fleet.checking import decide
@@ -21,7 +21,7 @@ MIXES = {"90 % same address": 0.9, "every address changed": 0.0}
 
 
 def ours(table: pa.Table, counts: bool) -> Any:
-    """Return the reasons by the whole engine, batch by batch."""
+    """Return the reasons of the complete engine, batch by batch."""
     parts = [c.rows["reason"].indices for c in check(table.to_batches(), threads=THREADS, counts=counts)]
     return np.concatenate([part.to_numpy() for part in parts]).view(np.uint8)
 
@@ -63,7 +63,7 @@ def kernel(results: Results, options: argparse.Namespace) -> None:
             words = mix if name == "ours" else f"{mix}, {name}"
             peers_shown = first if name == "ours" else [""] * 4
             results.keep(f"verdicts on {rows:,} rows of strings, {words}", found[name], best, target=wanted)
-            lines.append([words, shown(found[name]), *peers_shown, *told(best / found[name], wanted),
+            lines.append([words, shown(found[name]), *peers_shown, *compared(best / found[name], wanted),
                           f"{loop / found[name]:.0f}"])  # fmt: skip
         del frame, pandas_frame, few, parts, table
         # Ids are read so fast that starting two threads would be half of a million rows' time.
@@ -106,8 +106,8 @@ def _columns(
             rounds,
         )
         lines.append([f"{name}, {mix}", shown(found["ours"]), shown(found["polars"]),
-                      *told(found["polars"] / found["ours"], 3.0), f"{size / 1e6:.0f} MB",
-                      *told(found["read"] / found["ours"], 0.85)])  # fmt: skip
+                      *compared(found["polars"] / found["ours"], 3.0), f"{size / 1e6:.0f} MB",
+                      *compared(found["read"] / found["ours"], 0.85)])  # fmt: skip
         title = f"verdicts on {table.num_rows:,} rows of {name}, {mix}"
         results.keep(title, found["ours"], found["polars"], target=3.0)
         results.keep(f"{title}, against reading them", found["ours"], found["read"], target=0.85)
@@ -115,9 +115,9 @@ def _columns(
 
 
 def _cut(table: pa.Table, parts: int) -> list[pa.RecordBatch]:
-    whole = table.combine_chunks().to_batches()[0]
-    step = -(-whole.num_rows // parts)
-    return [whole.slice(at, step) for at in range(0, whole.num_rows, step)]
+    complete = table.combine_chunks().to_batches()[0]
+    step = -(-complete.num_rows // parts)
+    return [complete.slice(at, step) for at in range(0, complete.num_rows, step)]
 
 
 def _on_threads(function: Any, batches: list[pa.RecordBatch]) -> list[Any]:

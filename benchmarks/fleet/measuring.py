@@ -44,7 +44,7 @@ class Results:
         self.benchmarks: list[dict[str, Any]] = []
 
     def keep(self, name: str, ours: Seconds, peer: Seconds | None = None, **bound: float | None) -> None:
-        """Keep the figures of a row; the short form is too small to be held to a bound."""
+        """Keep the figures of a row; the short form is too small for targets."""
         self.benchmarks.append(row(name, ours, peer, **({} if SHORT else bound)))
 
     def table(self, title: str, head: list[str], rows: list[list[str]]) -> None:
@@ -58,7 +58,7 @@ class Results:
 
 
 def median(function: Callable[[], Any], rounds: int) -> tuple[Seconds, Any]:
-    """Return the median time of some rounds, and what the last one answered."""
+    """Return the median time of some rounds, and the answer of the last one."""
     times = []
     answer = None
     for _ in range(rounds):
@@ -70,7 +70,7 @@ def median(function: Callable[[], Any], rounds: int) -> tuple[Seconds, Any]:
 
 
 def medians(sides: dict[str, Callable[[], Any]], rounds: int) -> tuple[dict[str, Seconds], dict[str, Any]]:
-    """Return the same for several sides in turn: what disturbs the machine for a while disturbs them all."""
+    """Return the same for several sides in turn: a disturbance of the machine affects all of them."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     answers: dict[str, Any] = {}
     for _ in range(rounds):
@@ -90,8 +90,8 @@ def shown(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
 
 
-def told(ratio: float, wanted: float | None) -> list[str]:
-    """Return a ratio and what is wanted of it; the short form is too small to be held to anything."""
+def compared(ratio: float, wanted: float | None) -> list[str]:
+    """Return a ratio and its target; the short form is too small for targets."""
     if SHORT:
         wanted = None
     return [f"{ratio:.2f}", "-" if wanted is None else f"at least {wanted}{'' if ratio >= wanted else ' MISSED'}"]

@@ -10,7 +10,7 @@ import numpy as np
 import peers
 import polars as pl
 import pyarrow as pa
-from measuring import THREADS, Results, made, median, shown, told
+from measuring import THREADS, Results, compared, made, median, shown
 
 from fingerprint.testing.fleet import ATTRIBUTES
 
@@ -33,11 +33,11 @@ def near(results: Results, options: argparse.Namespace) -> None:
     rows, rounds = (20_000, 3) if options.short else (1_000_000, 5)
     lines = []
     plan = [(rows, 6, rounds, True), (rows, 6, rounds, False), (rows // 10, 5, rounds, True), (rows, 4, 3, True)]
-    for count, at_least, times, texts in plan:
+    for count, at_least, times, strings in plan:
         table = made(count, options, virtual=0.0 if at_least == 4 else 0.4)
         keep = [name for name in table.schema.names if not name.startswith("current.")]
         table = table.select(keep)
-        if not texts:
+        if not strings:
             table = _ids_of_side(table)
         seconds, found = median(lambda t=table, n=at_least: ours_pairs(t, n), times)
         side = _side(table)
@@ -46,7 +46,7 @@ def near(results: Results, options: argparse.Namespace) -> None:
         connection.register("given", side)
         connection.execute("create table machines as select * from given")
         line = [
-            f"{at_least} of 8, {count:,} {'strings' if texts else 'ids'}",
+            f"{at_least} of 8, {count:,} {'strings' if strings else 'ids'}",
             f"{sum(found.pairs.values()):,}",
             shown(seconds),
         ]
@@ -61,12 +61,12 @@ def near(results: Results, options: argparse.Namespace) -> None:
             best = min(by_polars, by_duckdb)
         else:
             line += ["-", "-"]
-        wanted = {(6, True): 12.0, (6, False): 6.0, (5, True): 300.0}.get((at_least, texts))
-        line += told(best / seconds, wanted) if best else ["-", "completes"]
+        wanted = {(6, True): 12.0, (6, False): 6.0, (5, True): 300.0}.get((at_least, strings))
+        line += compared(best / seconds, wanted) if best else ["-", "completes"]
         results.keep(f"near-clones, {line[0]}", seconds, best, target=wanted)
         if count <= 200_000 or not options.short:
-            brute, judged = median(lambda t=table, n=at_least: ours_pairs(t, n, brute=True), 1)
-            assert judged.pairs == found.pairs, (judged.pairs, found.pairs)
+            brute, checked = median(lambda t=table, n=at_least: ours_pairs(t, n, brute=True), 1)
+            assert checked.pairs == found.pairs, (checked.pairs, found.pairs)
             pairs = count * (count - 1) / 2
             line += [shown(brute), f"{pairs / brute / 1e9 / THREADS:.1f}", "equal"]
         lines.append(line)

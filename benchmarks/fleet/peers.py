@@ -112,7 +112,7 @@ def polars_pairs(frame: pl.DataFrame, at_least: int, columns: list[str]) -> dict
 
 
 def datasketch_pairs(table: pa.Table, at_least: int) -> tuple[int, int]:
-    """Look for near-clones by MinHash and locality-sensitive hashing.
+    """Find near-clones by MinHash and locality-sensitive hashing.
 
     Returns how many true pairs it found, among how many rows. Both rows have 8 attributes, so t equal ones are a
     Jaccard index of t / (16 - t).

@@ -34,7 +34,7 @@ _HEAD = """# Fleets: results
 
 Made by `python benchmarks/fleet/run.py` with CPython {python}, polars {polars}, duckdb {duckdb}, pandas {pandas} and
 pyarrow {pyarrow} on {system} {machine}, {cores} cores; two threads each, medians, all sides in the same run, the same
-answers demanded. The fleets are made by `fingerprint.testing.fleet`, their sections from {drawn}.
+answers required. The fleets are made by `fingerprint.testing.fleet`, their sections from {drawn}.
 
 """
 

@@ -56,7 +56,7 @@ def measure(rows: int, options: argparse.Namespace) -> None:
     if rows <= 1_000_000:
         found["brute"], _ = median(lambda: ours_pairs(table, 6, brute=True), 1)
     found["pairs"] = sum(four.pairs.values())
-    # Not getrusage: the peak that it tells begins with that of the process that started this one.
+    # Not getrusage: its peak includes that of the parent process.
     status = Path("/proc/self/status").read_text().splitlines()
     found["peak"] = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
     print(json.dumps({name: each.rounds if isinstance(each, Seconds) else each for name, each in found.items()}))

@@ -30,9 +30,9 @@ def spark(results: Results, options: argparse.Namespace) -> None:
     builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.memory", "4g")
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    with tempfile.TemporaryDirectory() as folder:
-        pq.write_table(made(rows, options), f"{folder}/fleet.parquet", row_group_size=122_880)
-        frame = session.read.parquet(f"{folder}/fleet.parquet")
+    with tempfile.TemporaryDirectory() as directory:
+        pq.write_table(made(rows, options), f"{directory}/fleet.parquet", row_group_size=122_880)
+        frame = session.read.parquet(f"{directory}/fleet.parquet")
         safe = adapter._undotted(frame)
 
         def empty(batches: Any) -> Any:
