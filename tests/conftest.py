@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from fingerprint._io.text import forget_masks
 
-# The same examples in each run, so that a change is judged by what it changes; the full form looks for new ones.
+# The same examples in each run, so that a failure comes from a change; the full form generates new ones.
 settings.register_profile("same", derandomize=True)
 settings.register_profile("new", print_blob=True)
 settings.load_profile("new" if os.environ.get("FINGERPRINT_DURABILITY") == "full" else "same")
