@@ -59,14 +59,14 @@ footer { margin-top: 24px; color: var(--soft); font-size: 13px; }
 def page(
     title: str, made_at: str, summary: Summary, plan: Plan, drift: Drift, clones: Clones | None, *, by: str
 ) -> str:
-    """Return the page.
+    """Return the HTML report of a fleet.
 
     Args:
-        title: what the fleet is called, such as its file.
-        made_at: when the page was made.
+        title: the name of the fleet, such as its file.
+        made_at: the time of the report.
         summary, plan, drift: of one fleet.
         clones: of the same; None if they were not searched.
-        by: what the drift is by: "week" or "group".
+        by: the columns of the drift: "week" or "group".
     """
     parts = [_figures(summary, plan, clones), _verdicts(summary), _curve(plan), _heat(drift, by), _together(drift)]
     if clones is not None:
@@ -83,8 +83,8 @@ def _figures(summary: Summary, plan: Plan, clones: Clones | None) -> str:
     highest = plan.highest(tolerate=plan.events[:1])
     figures = [
         (f"{summary.rows:,}", "machines", ""),
-        (f"{summary.refused:,}", "would be refused now", "bad" if summary.refused else "good"),
-        (str(highest or "none"), "highest threshold that costs none now", ""),
+        (f"{summary.refused:,}", "would be rejected now", "bad" if summary.refused else "good"),
+        (str(highest or "none"), "highest threshold that every machine passes now", ""),
     ]
     if clones is not None:
         figures.append((f"{clones.findings:,}", "groups of clones", "bad" if clones.findings else "good"))
@@ -144,8 +144,8 @@ def _curve(plan: Plan) -> str:
         )
         legend.append(f'<span><i style="background:{color}"></i>{escape(event)}</span>')
     return (
-        "<section id=thresholds><h2>What a threshold costs</h2><p>Share of machines that would be refused, by "
-        "similarity threshold: now, and after what happens to machines.</p>"
+        "<section id=thresholds><h2>Rejected machines by threshold</h2><p>Share of machines that would be rejected, by "
+        "similarity threshold: now, and after each event.</p>"
         f'<svg viewBox="0 0 {left + width + 20} {top + height + 40}" role="img">{"".join(lines)}'
         f'<text x="{left + width / 2}" y="{top + height + 37}" text-anchor="middle">similarity threshold</text></svg>'
         f'<div class="legend">{"".join(legend)}</div></section>'

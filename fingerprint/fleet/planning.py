@@ -1,7 +1,7 @@
-"""Which threshold: how many nodes of a fleet would be refused at each, now and after what happens to machines.
+"""Choice of a threshold: how many machines of a fleet each threshold rejects, now and after events.
 
-Nothing is guessed: for each row and event the kernel says which attributes are equal, an event makes those that it
-changes differ, and the rule decides. An attribute that is empty or missing stays as it is, as in `whatif`.
+There is no estimate: for each row the native core compares the attributes, each event makes those that it changes
+differ, and the rules decide. Empty and missing attributes stay as they are, as in `whatif`.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _HAS_KEY, _HAS_VALUE = 1, 2
 
 @dataclass
 class Tally:
-    """What a threshold cannot change, and what it can.
+    """Counts of machines from which the verdicts at every threshold follow.
 
     Attributes:
-        rows: how many machines.
-        refused: machines that every threshold but -1 refuses: another hardware ID, or no hash.
+        rows: number of machines.
+        refused: machines that every threshold except -1 rejects: another hardware ID, or no hash.
         same_ip: machines that every threshold accepts.
-        counts: [total, matched] how many machines the threshold decides that have so many attributes, so many equal.
+        counts: [attributes, matching attributes] -> number of machines that the threshold decides.
     """
 
     rows: int = 0
@@ -51,7 +51,7 @@ class Tally:
     counts: Counts = field(default_factory=lambda: np.zeros((_SIDE, _SIDE), np.int64))
 
     def refused_at(self, threshold: int) -> int:
-        """Return how many machines a threshold of 0 to 100 refuses."""
+        """Return the number of machines that a threshold of 0 to 100 rejects."""
         positions = np.argwhere(self.counts)
         below = [(t, m) for t, m in positions.tolist() if not passes(m, t, threshold)]
         return self.refused + sum(int(self.counts[t, m]) for t, m in below)
@@ -72,7 +72,7 @@ class Plan:
     groups: dict[str, dict[str, Tally]] = field(default_factory=dict)
 
     def curve(self, group: str = "") -> list[tuple[int, int, dict[str, int]]]:
-        """Return runs of thresholds that refuse the same machines: (lowest, highest, event -> refused)."""
+        """Return runs of thresholds that reject the same machines: (lowest, highest, event -> rejected)."""
         runs: list[tuple[int, int, dict[str, int]]] = []
         for threshold in range(1, 101):
             refused = {event: tally.refused_at(threshold) for event, tally in self.groups[group].items()}
@@ -83,22 +83,22 @@ class Plan:
         return runs
 
     def highest(self, group: str = "", *, tolerate: Sequence[str], refused: float = 0.0) -> int | None:
-        """Return the highest threshold that refuses no machine after some events.
+        """Return the highest threshold that rejects no machine after any of some events.
 
-        Machines that every threshold refuses already now are not counted.
+        Machines that every threshold rejects already now are not counted.
 
         Args:
             group: "" for all.
             tolerate: events, each alone.
-            refused: share of the machines of the group that may be refused nevertheless.
+            refused: share of the machines of the group that may be rejected, 0 to 1.
 
         Returns:
-            the threshold, which is the strictest one; None if there is none, as where no machine is counted.
+            the threshold; None if there is none, as for a group without counted machines.
         """
         tallies = [self.groups[group][event] for event in tolerate]
         lost = self.groups[group][NOW].refused
         if self.groups[group][NOW].rows == lost:
-            # Nobody is left who could be refused: that speaks for no threshold.
+            # Without machines that a threshold decides, none can be recommended.
             return None
         for threshold in range(100, 0, -1):
             if all(tally.refused_at(threshold) - lost <= refused * tally.rows for tally in tallies):

@@ -273,7 +273,7 @@ def test_no_threshold_is_recommended_without_valid_machines(tmp_path: Path, rows
 def test_recommended_threshold_is_the_highest_that_passes(tmp_path: Path) -> None:
     file = write_lines(tmp_path / "fleet.jsonl", [row(str(i)) for i in range(99)] + [row("x", *NAMES[1:6])])
     made = plan(open_fleet(file).batches(), events=("reboot-dhcp",))
-    # 5 of 7 equal after the event; the last machine has 1 of 7 left and is refused by whatever is above 14.
+    # 5 of 7 match after the event; the last machine has 1 of 7 left and is rejected by each threshold above 14.
     assert made.highest(tolerate=("reboot-dhcp",)) == 14
     assert made.highest(tolerate=("reboot-dhcp",), refused=0.01) == 71
     assert [run[:2] for run in made.curve()] == [(1, 14), (15, 28), (29, 71), (72, 100)]

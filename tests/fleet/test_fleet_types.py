@@ -246,7 +246,7 @@ def test_batches_of_different_layouts_are_one_fleet() -> None:
 
 
 def test_codes_of_16_bits_are_no_codes_of_8() -> None:
-    """Of 2,000 machines with another host name each all but the first are refused."""
+    """Of 2,000 machines with a host name each, all but the first are rejected."""
     rows = 2000
     columns: dict[str, Any] = {
         "node_id": [f"n{i}" for i in range(rows)], "threshold": pa.array([60] * rows, pa.uint16()),

@@ -37,7 +37,7 @@ def _show(given: Input, summary: Summary, arguments: Arguments) -> None:
         write(colored(f"{given.fleet.path} holds no machine.", "doubt", arguments))
         return
     word = "machine" if summary.rows == 1 else "machines"
-    head = f"{summary.refused} of {summary.rows} {word} would be refused ({share(summary.refused, summary.rows)})"
+    head = f"{summary.refused} of {summary.rows} {word} would be rejected ({share(summary.refused, summary.rows)})"
     write(colored(head, "bad" if summary.refused else "good", arguments))
     heading(f"  {'reason':22} {'match':6} {'machines':>12} {'share':>9}")
     for reason, count in summary.reasons.items():

@@ -55,7 +55,7 @@ def _show(joined: Joined, summary: Summary, drifted: Drift, arguments: Arguments
         write(
             f"{joined.repeated_before} and {joined.repeated_after} rows were left out: a later one of theirs is there."
         )
-    write(f"Saved as they were first, {summary.refused} machines would be refused now.")
+    write(f"With the first observation as the saved one, {summary.refused} machines would be rejected now.")
     heading(f"  {'attribute':30} {'changed':>12} {'share':>9}")
     for name, counts in sorted(drifted.changed.items(), key=lambda pair: -sum(pair[1].values())):
         count = sum(counts.values())

@@ -67,7 +67,7 @@ def _show(
     if base:
         for line in folded(f"{base} have another hardware ID or no hash: every threshold but -1 refuses them.", 76):
             write(line)
-    heading(f"  machines of {rows} that would be refused, by threshold and event")
+    heading(f"  machines of {rows} that would be rejected, by threshold and event")
     width = max(9, *(len(event) for event in made.events))
     heads = list(made.events)
     if 12 + len(heads) * (width + 1) > _WIDTH:
