@@ -136,6 +136,8 @@ def run_area(area: Area, sample: list[Mutant], copies: list[Copy], timeout: floa
                 outcome = tests.run(mutant, last, copy, more)
             finally:
                 path.write_text(source)
+            if outcome == SURVIVED and (more or not area.more):
+                print(f"{mutant.file}:{mutant.line}: {mutant.function}: {was}\n    -> {becomes}", flush=True)
             return result | {"outcome": outcome, "seconds": round(time.monotonic() - begin, 2)}
         finally:
             free.put(copy)
@@ -153,9 +155,6 @@ def run_area(area: Area, sample: list[Mutant], copies: list[Copy], timeout: floa
             for copy in copies:
                 copy.stop()
             raise
-    for one in results:
-        if one["outcome"] == SURVIVED:
-            print(f"{one['file']}:{one['line']}: {one['function']}: {one['was']}\n    -> {one['becomes']}")
     counts = {
         kind: sum(one["outcome"] == kind for one in results) for kind in (KILLED, TIMED_OUT, SURVIVED, EQUIVALENT)
     }
