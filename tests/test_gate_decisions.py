@@ -12,7 +12,7 @@ import pytest
 from event_machines import before_and_after
 from fingerprint import FingerprintRecord, Gate, Vault, collect
 from fingerprint.errors import CollectError, Refused, UsageError, VaultUnreadable
-from fingerprint.gate import check_threshold, first_record, prepared_record, set_threshold
+from fingerprint.gate import check_threshold, first_record, keep_snapshot, prepared_record, set_threshold
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.testing.machines import unix_machine, unix_snapshot
 from fingerprint.vault import FINGERPRINT_KEY
@@ -219,3 +219,11 @@ def test_a_record_for_a_registration_is_the_vaults_own_on_its_machine(vault: Vau
     assert (other.fingerprint != SAVED, other.threshold) == (True, 77)
     assert recorder is not None
     assert vault.read() == saved
+
+
+def test_a_snapshot_that_is_kept_has_a_number(vault: Vault) -> None:
+    record = store(vault)
+    assert [keep_snapshot(vault, SAME) for _ in range(2)] == [1, 2]
+    entry = vault.evidence.for_record(record)
+    assert entry is not None
+    assert (entry.number, entry.snapshot) == (1, SAME)
