@@ -131,7 +131,7 @@ def test_a_healthy_machine_with_ipv6_only_does_not_fail(tmp_path: Path, family: 
     finding = found["endpoint-ec2messages"]
     assert (finding["outcome"], finding["undetermined"]) == ("skipped", False)
     assert finding["text"].startswith("https://ec2messages.eu-west-1.api.aws cannot be reached: ")
-    assert "That is harmless: ec2messages has no endpoint for IPv6" in finding["text"]
+    assert "This is harmless: ec2messages has no endpoint for IPv6" in finding["text"]
     assert found["conclusion"] in ("healthy", "warnings")
 
 

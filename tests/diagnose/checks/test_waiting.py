@@ -245,7 +245,7 @@ def test_a_hibernate_log_before_the_main_log_is_unknown(machine: AgentMachine) -
     text = ready("10:00:00") + ready("11:30:00")
     state, words = concluded(machine, text, hibernate_log=january)
     assert state == "cannot-tell"
-    assert "since 2026-01-10T08:05:03Z, and ends before the main log begins" in words
+    assert "since 2026-01-10T08:05:03Z, but ends before the main log begins" in words
     # A worker that reports its health does not hibernate; a report from before the hibernation shows nothing.
     awake = line("10:40:00", "INFO", REPORTS, WORKER)
     assert concluded(machine, text + awake, hibernate_log=january)[0] == "healthy"
@@ -490,7 +490,7 @@ def test_a_configuration_that_excludes_onprem_is_the_cause(machine: AgentMachine
     machine.config(Identity={"ConsumptionOrder": ["EC2"]})
     found = machine.diagnosis().conclusion
     assert found.because == "configuration"
-    assert "because its configuration keeps it from its registration" in found.text
+    assert "because its configuration excludes its registration" in found.text
 
 
 # What the logs quote.
