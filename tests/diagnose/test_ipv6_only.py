@@ -326,7 +326,7 @@ def test_a_service_at_ipv6_only_warns_without_the_mode(tmp_path: Path) -> None:
     """
     found = metadata(tmp_path, "IPv6 only", code, f"{IPV6}/128")
     assert found["outcome"] == "warn"
-    assert f"answers at http://[{IPV6}] only, and the agent asks http://{IPV4}: no way to it" in found["text"]
+    assert f"answers only at http://[{IPV6}], but the agent asks http://{IPV4}: cannot connect" in found["text"]
     assert f"Environment={ONE}_MODE=IPv6" in found["remedy"]
 
 

@@ -309,7 +309,8 @@ def test_an_answer_warns_if_the_agent_uses_a_proxy_for_it(
         ("{0}=http://u:hunter2@198.51.100.7:81", "Allow the agent to reach http://***@198.51.100.7:81 ("),
         ("{0}_MODE=IPv6 http_proxy=http://p:1", "Add fd00:ec2::254 to no_proxy of the agent's service (http_proxy is"),
         ("{0}=https://198.51.100.7 https_proxy=http://p:1", "Add 198.51.100.7 to no_proxy of the agent's service (h"),
-        ("{0}_MODE=IPv6 http_proxy=http://p:1 no_proxy=fd00:ec2::254", "Allow the agent to reach http://[fd00:ec2::254]"),
+        ("{0}_MODE=IPv6 http_proxy=http://p:1 no_proxy=fd00:ec2::254",
+         "Allow the agent to reach http://[fd00:ec2::254]"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("skipping", [True, False], ids=["in the log", "asked"])
