@@ -55,30 +55,30 @@ def foretell(outlook: Outlook, check: NextCheck, record_written: float | None, w
     if refused is None:
         text = f"not known: {why or UNREAD}; the agent compares {check.when}"
     elif outlook == Outlook.STOPS:
-        text = f"refused {check.when}: its collection fails on a value that is not valid UTF-8, and it stores nothing"
+        text = f"rejected {check.when}: its collection fails on a value that is not valid UTF-8, and it stores nothing"
     elif not refused:
         when = "" if check.trigger == Trigger.UNKNOWN else f"; it compares {check.when}"
         text = f"accepted{f'; {since}' if check.runs else ''}{when}"
     elif check.runs is False:
         text = (
-            "refused: no agent is seen to run; the next one compares at its first token request, and stores a new "
+            "rejected: no agent is running; the next one compares at its first token request and stores a new "
             "fingerprint"
         )
     elif check.trigger == Trigger.AT_NEXT_REFRESH:
         text = (
-            f"refused {check.when}: {since} and has not compared the hardware yet ({check.how}); it does at its next "
+            f"rejected {check.when}: {since} and has not compared the hardware yet ({check.how}); it does at its next "
             "token request, and stores a new fingerprint"
         )
     elif check.trigger == Trigger.UNKNOWN:
-        text = f"refused {check.when}: {since}, and whether it has compared the hardware is not known ({check.how})"
+        text = f"rejected {check.when}: {since}, and whether it has compared the hardware is not known ({check.how})"
     elif record_written is not None and check.started is not None and record_written > check.started:
         text = (
-            f"refused {check.when}: {since}; the record was written after that ({utc(record_written)}), so what the "
+            f"rejected {check.when}: {since}; the record was written after that ({utc(record_written)}), so what the "
             "agent holds in memory may be an earlier one"
         )
     else:
         text = (
-            f"refused {check.when}: {since} and goes on with the fingerprint that it computed ({check.how}); then it "
+            f"rejected {check.when}: {since} and goes on with the fingerprint that it computed ({check.how}); then it "
             "stores a new one"
         )
     return Forecast(refused, check, record_written, text)

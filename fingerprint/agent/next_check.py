@@ -119,7 +119,7 @@ def next_check(
         why = f"its processes cannot be listed: {error.strerror or error}"
         return NextCheck(Trigger.UNKNOWN, now, why, runs=None)
     if not found:
-        return NextCheck(Trigger.AT_NEXT_START, now, "no agent is seen to run", runs=False)
+        return NextCheck(Trigger.AT_NEXT_START, now, "no agent is running", runs=False)
     core = [one for one in found if one.name == CORE] or found
     started = min((one.started for one in core if one.started is not None), default=None)
     if started is None:

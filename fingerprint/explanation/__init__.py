@@ -212,7 +212,7 @@ def _rejection(check: NextCheck | None) -> str:
     if check is None:
         return f"At its next check, when it next requests a token, the agent {then}"
     if check.runs is False:
-        return f"No agent is seen to run. The next one, at its first token request, {then}"
+        return f"No agent is running. The next one, at its first token request, {then}"
     if check.trigger == Trigger.AT_NEXT_START:
         running = f"The agent that runs now goes on ({check.how})"
         return f"{running}. After its next start, at its first token request, it {then}"

@@ -136,7 +136,7 @@ TABLE: dict[str, tuple[Change, Trigger, float | None, str]] = {
         "its worker requests the credentials",
     ),
     "whose time zone is not known": (both(without_offset, logs(on_disk("11:45:00", "25"))), REFRESH, 600, IDENTITY),
-    "none runs": (stopped, START, None, "no agent is seen to run"),
+    "none runs": (stopped, START, None, "no agent is running"),
     "its start is not known": (unstarted, UNKNOWN, None, "is not known"),
 }  # fmt: skip
 

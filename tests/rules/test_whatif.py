@@ -125,14 +125,14 @@ def test_the_forecast_has_the_action_and_time_of_the_agent() -> None:
     refused, accepted, unknown = Outlook.REJECTS, Outlook.ACCEPTS, Outlook.UNKNOWN
     computed = NextCheck(Trigger.AT_NEXT_START, 2000.0, "by its log", started=1000.0)
     waits = NextCheck(Trigger.AT_NEXT_REFRESH, 2000.0, "by its log", at=2137.6, started=1000.0)
-    none = NextCheck(Trigger.AT_NEXT_START, 2000.0, "no agent is seen to run", runs=False)
+    none = NextCheck(Trigger.AT_NEXT_START, 2000.0, "no agent is running", runs=False)
     open_ = NextCheck(Trigger.UNKNOWN, 2000.0, "its log cannot be read", started=1000.0)
     assert foretell(refused, computed, 500.0).refused is True
     assert "goes on with the fingerprint" in foretell(refused, computed, 500.0).text
     assert "may be an earlier one" in foretell(refused, computed, 1500.0).text
-    assert "no agent is seen to run" in foretell(refused, none, 500.0).text
+    assert "no agent is running" in foretell(refused, none, 500.0).text
     forecast = foretell(refused, waits, 1500.0)
-    assert "refused in 2 min 18 s (138 s), at 1970-01-01T00:35:37Z, without a restart" in forecast.text
+    assert "rejected in 2 min 18 s (138 s), at 1970-01-01T00:35:37Z, without a restart" in forecast.text
     assert (forecast.trigger, forecast.compares_at, forecast.seconds_left) == (
         Trigger.AT_NEXT_REFRESH,
         2137.6,
