@@ -303,7 +303,7 @@ def test_a_lost_record_is_critical(setup: Setup) -> None:
 
 def test_a_missing_snapshot_is_unknown(setup: Setup) -> None:
     setup.snapshot.unlink()
-    assert "could not be read" in asked(setup).text
+    assert "cannot open the snapshot: No such file" in asked(setup).text
 
 
 def test_bar_in_a_path_does_not_begin_performance_data(tmp_path: Path) -> None:
