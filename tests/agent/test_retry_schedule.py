@@ -114,7 +114,7 @@ def test_diagnose_shows_the_next_ping_and_silence_by_release(
         expected = next(at for at in pings(version, minutes, since + 90_000) if at > since)
         assert f"next retry: {time_at(12 * 3600 - since + expected)} (" in evidence, (since, evidence)
         silent = silent_from(version)
-        assert ("silent for good" in evidence) == (silent is not None and since > silent), (since, evidence)
+        assert ("writes no more to hibernate.log" in evidence) == (silent is not None and since > silent), (since, evidence)
 
 
 def test_an_interval_in_the_log_overrides_the_table(machine: AgentMachine) -> None:
@@ -127,7 +127,7 @@ def test_an_interval_in_the_log_overrides_the_table(machine: AgentMachine) -> No
 
 def test_a_limit_that_the_agent_cannot_have_read_yet_is_shown(machine: AgentMachine) -> None:
     machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:59:00", "ThrottlingException: x", ""))
-    words = "was written after the agent's start: the limits of the agent that runs may be others"
+    words = "was written after the agent's start: the running agent may have other limits"
     machine.config(Ssm={"CredentialRetryMaxSleepSeconds": 60})
     assert words in shown(machine, "waiting")[2]
     machine.snapshot["statuses"]["/etc/amazon/ssm/amazon-ssm-agent.json"]["modified"] = "2026-11-24T07:59:00Z"
@@ -170,7 +170,7 @@ def test_diagnose_shows_the_next_retry_by_release(machine: AgentMachine, version
             machine.log("amazon-ssm-agent.log", text)
             least, longest = sleeps(version, kind, failures, seconds)
             evidence = shown(machine, "waiting")[2]
-            found = re.search(r"next retry: (\S+) to (\S+) \(|next try: (\S+) \(", evidence)
+            found = re.search(r"next retry: (\S+) to (\S+) \(|next retry: (\S+) \(", evidence)
             assert found, evidence
             earliest, latest = found[1] or found[3], found[2] or found[3]
             # The last second of a draw is not drawn.
@@ -266,7 +266,7 @@ def test_recorded_logs_give_the_next_retry_of_each_release(
         machine.log("amazon-ssm-agent.log", log)
         least, longest = sleeps(version, kind, failures, seconds)
         evidence = shown(machine, "waiting")[2]
-        found = re.search(r"next retry: (\S+) to (\S+) \(|next try: (\S+) \(", evidence)
+        found = re.search(r"next retry: (\S+) to (\S+) \(|next retry: (\S+) \(", evidence)
         assert found, evidence
         gaps = [seconds_of(found[n] or found[3]) - seconds_of(moment) for n in (1, 2)]
         assert abs(gaps[0] - least) <= 1, (error, evidence)

@@ -178,7 +178,7 @@ def test_an_invalid_version_is_shown_and_replaces_no_other(machine: AgentMachine
     """Nor does the version in the log, which may be another program's, replace it."""
     of_version(machine, version)
     outcome, text, evidence = shown(machine, "version")
-    assert (outcome, f"version '{version}' is no version of the agent's" in text) == ("warn", True)
+    assert (outcome, f"'{version}' is not a version of the agent" in text) == ("warn", True)
     machine.log("amazon-ssm-agent.log", ready("11:30:00"))
     evidence = shown(machine, "version")[2]
     assert f"'{version}' is not a version: newest known row used ({ROWS[-1].since})" in evidence
