@@ -369,3 +369,20 @@ def test_a_diagnosis_failed_or_is_undetermined_by_any_finding() -> None:
         assert diagnosis["one"] == FINE[1]
     with pytest.raises(KeyError):
         diagnosis["three"]
+
+
+def test_what_could_not_be_answered_is_named_with_the_first_reason(host: AgentMachine) -> None:
+    made = concluded(host, ("two", UNREAD), ("three", OTHER_UNREAD))
+    assert "two" in made.text
+    assert "three" in made.text
+    assert "(unread)" in made.text
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_an_agent_that_exits_leaves_a_record_that_is_there(host: AgentMachine, readable: bool) -> None:
+    if not readable:
+        host.record = b"{"
+    made = concluded(host, ("vault", problem(tag=VAULT_EXITS)))
+    assert (made.state, made.because) == ("broken", "vault")
+    other = AgentMachine(host.folder / "other")
+    assert (made.text == concluded(other, ("vault", problem(tag=VAULT_EXITS))).text) is readable

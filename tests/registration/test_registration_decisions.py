@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import socket
+import threading
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,11 @@ from fingerprint import FingerprintRecord, Vault, collect
 from fingerprint._io.times import created_date
 from fingerprint.agent.vault_use import VaultUse
 from fingerprint.errors import (
+    AccessDenied,
     FingerprintError,
     KeyUnusable,
     Refused,
     RegistrationError,
-    TokenError,
     Unreachable,
     UsageError,
     VaultUnreadable,
@@ -201,7 +204,7 @@ class Service:
 
     def role_token(self, node: str, key: NodeKey, fingerprint: str) -> RoleCredentials:
         if self.accepted.get(node) != key.public():
-            raise TokenError("not this key", where=self.endpoint)
+            raise AccessDenied("not this key", where=self.endpoint)
         return credentials_of()
 
 
@@ -385,3 +388,82 @@ def test_a_deregistered_vault_keeps_its_members(vault: Vault, provider: str | No
         edit.store_registration(record, why="test")
     forget_registration(vault)
     assert vault.read_registration() == RegistrationRecord(provider=cleared)
+
+
+def test_a_registration_counts_without_the_file_for_other_programs(vault: Vault) -> None:
+    metadata = Path(vault.path).parent / "registration"
+    (metadata / "not-empty").mkdir(parents=True)
+    made = register(vault, Service(NODE))
+    assert vault.read_registration() == made
+    assert metadata.is_dir()
+
+
+def with_keys(vault: Vault, *keys: NodeKey) -> RegistrationRecord:
+    """Store a registration with one key after the other, as rotations leave them, and return the last."""
+    first_record(vault, RecordedMachine(SAME))
+    for key in keys:
+        made = RegistrationRecord(NODE, REGION, private_key=key.encode(), private_key_type="Rsa")
+        with vault.edit() as edit:
+            edit.store_registration(made, why="test")
+    return made
+
+
+@pytest.mark.parametrize("accepted", [0, 1, 2])
+def test_an_earlier_key_that_the_service_accepts_is_taken_again(vault: Vault, accepted: int) -> None:
+    keys = [NodeKey.generate() for _ in range(3)]
+    with_keys(vault, *keys)
+    service = Service()
+    service.accepted[NODE] = keys[accepted].public()
+    assert flow(vault, service).role_token().access_key_id == ANSWER["AccessKeyId"]
+    assert NodeKey.decode(vault.read_registration().private_key, "here").public() == keys[accepted].public()
+
+
+def test_no_key_is_taken_again_while_the_service_does_not_answer(vault: Vault) -> None:
+    keys = [NodeKey.generate() for _ in range(3)]
+    present = with_keys(vault, *keys)
+
+    class Gone(Service):
+        def role_token(self, node: str, key: NodeKey, fingerprint: str) -> RoleCredentials:
+            if key.public() == keys[1].public():
+                raise Unreachable("no answer", where="here")
+            return super().role_token(node, key, fingerprint)
+
+    service = Gone()
+    service.accepted[NODE] = keys[0].public()
+    with pytest.raises(AccessDenied):
+        flow(vault, service).role_token()
+    assert vault.read_registration() == present
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_only_a_request_that_may_have_arrived_stays_open(
+    vault: Vault, listener: socket.socket, answers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens, or the connection is closed once the request was read."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    port = listener.getsockname()[1]
+    if answers:
+        threading.Thread(target=_read_and_close, args=(listener,), daemon=True).start()
+    else:
+        listener.close()
+    endpoint = f"http://127.0.0.1:{port}"
+    made = Registration(vault, RecordedMachine(SAME), policy="strict", endpoint=endpoint, proxy="")
+    with pytest.raises(Unreachable) as caught:
+        made.register(ACTIVATION, CODE, REGION)
+    assert caught.value.uncertain is answers
+    assert len(pending(vault)) == answers
+
+
+def _read_and_close(listener: socket.socket) -> None:
+    try:
+        while True:
+            with listener.accept()[0] as connection:
+                connection.recv(65536)
+    except OSError:
+        return
