@@ -114,7 +114,8 @@ def test_diagnose_shows_the_next_ping_and_silence_by_release(
         expected = next(at for at in pings(version, minutes, since + 90_000) if at > since)
         assert f"next retry: {time_at(12 * 3600 - since + expected)} (" in evidence, (since, evidence)
         silent = silent_from(version)
-        assert ("writes no more to hibernate.log" in evidence) == (silent is not None and since > silent), (since, evidence)
+        ends = "writes no more to hibernate.log" in evidence
+        assert ends == (silent is not None and since > silent), (since, evidence)
 
 
 def test_an_interval_in_the_log_overrides_the_table(machine: AgentMachine) -> None:
