@@ -32,7 +32,7 @@ def settled(setup: Setup) -> Setup:
     return setup
 
 
-def test_init_then_check_tells_the_same_machine(setup: Setup) -> None:
+def test_check_after_init_reports_the_same_machine(setup: Setup) -> None:
     done = setup("vault", "init")
     assert (done.returncode, done.stderr) == (0, "")
     done = setup("check")
@@ -51,7 +51,7 @@ def test_another_machine_id_is_not_the_same_machine(settled: Setup) -> None:
 
 
 @pytest.mark.parametrize("ip", ["192.0.2.2", "192.0.2.99"])
-def test_what_could_not_be_read_is_not_told_as_changed(setup: Setup, ip: str) -> None:
+def test_unreadable_attributes_are_not_reported_as_changed(setup: Setup, ip: str) -> None:
     setup.is_now(dmi="SMBIOS 3.4 present.")
     setup("vault", "init")
     now = unix_snapshot(dmi="SMBIOS 3.4 present.", ip=ip)
@@ -67,7 +67,7 @@ def test_what_could_not_be_read_is_not_told_as_changed(setup: Setup, ip: str) ->
     assert ("ipaddress-info: " in text) == (ip != "192.0.2.2")
 
 
-def test_a_score_below_the_threshold_names_the_threshold_that_would_pass(setup: Setup) -> None:
+def test_a_score_below_the_threshold_names_one_that_passes(setup: Setup) -> None:
     setup.is_now(dmi="old", disk="old")
     setup("vault", "init")
     setup.is_now(dmi="new", disk="new", ip="192.0.2.99")
@@ -93,7 +93,7 @@ def test_unreadable_attributes_make_cannot_tell_of_a_mismatch(setup: Setup) -> N
     assert "memory-hash: failed" in done.stderr
 
 
-def test_a_vacuous_guard_is_said_to_be_one(settled: Setup) -> None:
+def test_a_weak_check_is_reported(settled: Setup) -> None:
     assert "vacuous" in settled("check").stdout
     assert settled.json("check")["vacuous"] is True
 
@@ -140,7 +140,7 @@ def test_init_is_refused_where_a_fingerprint_is(settled: Setup) -> None:
     assert settled("vault", "init", "--if-missing").returncode == 0
 
 
-def test_reset_demands_yes_and_keeps_the_record_in_the_history(settled: Setup) -> None:
+def test_reset_requires_yes_and_keeps_the_record(settled: Setup) -> None:
     before = settled.record.read_text()
     assert settled("vault", "reset").returncode == 4
     assert settled("vault", "reset", "--dry-run").returncode == 0
@@ -153,7 +153,7 @@ def test_reset_demands_yes_and_keeps_the_record_in_the_history(settled: Setup) -
 
 
 @pytest.mark.parametrize("threshold", ["0", "101", "-2", "abc", "40.5", ""])
-def test_an_unknown_threshold_is_a_usage_error_and_changes_nothing(settled: Setup, threshold: str) -> None:
+def test_an_unknown_threshold_is_rejected_and_changes_nothing(settled: Setup, threshold: str) -> None:
     before = settled.record.read_bytes()
     done = settled("threshold", "set", threshold)
     assert done.returncode == 2
@@ -199,7 +199,7 @@ def test_a_record_of_two_gigabytes_is_refused_at_once(settled: Setup) -> None:
     assert time.monotonic() - start < 5
 
 
-def test_a_fifo_in_place_of_the_record_is_refused_and_does_not_hang(settled: Setup) -> None:
+def test_a_fifo_in_place_of_the_record_is_rejected_at_once(settled: Setup) -> None:
     settled.record.unlink()
     os.mkfifo(settled.record, 0o600)
     done = settled("check", timeout=10)
@@ -215,7 +215,7 @@ def test_a_vault_that_is_a_file_is_refused(setup: Setup) -> None:
         assert "not a directory" in done.stdout + done.stderr
 
 
-def test_a_missing_vault_tells_how_to_make_one(setup: Setup) -> None:
+def test_a_missing_vault_prints_how_to_make_one(setup: Setup) -> None:
     done = setup("check")
     assert done.returncode == 3
     assert "fingerprint vault init" in setup("threshold", "get").stderr or "no such directory" in done.stderr
@@ -281,7 +281,7 @@ def test_the_module_is_the_command(settled: Setup) -> None:
     assert (done.returncode, done.stdout) == (0, "40\n")
 
 
-def test_a_data_folder_stands_for_the_vault_in_it(settled: Setup) -> None:
+def test_a_data_directory_stands_for_the_vault_in_it(settled: Setup) -> None:
     assert run("--vault", str(settled.directory), "threshold", "get", env=settled.env).stdout == "40\n"
 
 
@@ -313,7 +313,7 @@ def _on_a_terminal(words: list[str], env: dict[str, str]) -> str:
     return text.decode()
 
 
-def test_a_full_or_closed_standard_output_is_an_error_without_traceback(settled: Setup) -> None:
+def test_a_full_or_closed_standard_output_is_an_error(settled: Setup) -> None:
     with open("/dev/full", "w") as full:
         done = settled("check", capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 3
@@ -326,7 +326,7 @@ def test_a_full_or_closed_standard_output_is_an_error_without_traceback(settled:
 
 
 @pytest.mark.parametrize("words", ["check", "explain", "explain SNAPSHOT SNAPSHOT", "diagnose", "diagnose logs LOG"])
-def test_an_answer_with_colours_for_a_closed_standard_output_is_an_error(settled: Setup, words: str) -> None:
+def test_a_closed_standard_output_is_an_error_with_colors(settled: Setup, words: str) -> None:
     assert closed(settled, words, ">&-") == (3, "fingerprint: standard output: the answer could not be written "
                                                 "(it is closed)\n")  # fmt: skip
 
@@ -360,7 +360,7 @@ def test_a_reader_that_leaves_stops_a_long_answer(settled: Setup, tmp_path: Path
     assert done.stderr == ""
 
 
-def test_ctrl_c_during_a_wait_ends_with_130_and_leaves_the_vault_as_it_was(settled: Setup) -> None:
+def test_ctrl_c_during_a_wait_exits_130_and_writes_nothing(settled: Setup) -> None:
     """Another process holds the lock; the command waits for it and is interrupted."""
     import fcntl
 
@@ -409,7 +409,7 @@ def test_a_live_machine_can_be_recorded_and_played_back(tmp_path: Path) -> None:
     assert json.loads(run("snapshot", "-", env=env).stdout)["schemaVersion"] == 1
 
 
-def test_a_whole_life_on_this_machine_without_root(tmp_path: Path) -> None:
+def test_all_commands_work_on_this_machine_without_root(tmp_path: Path) -> None:
     """Our own vault needs no root: init, check, change of threshold, reset."""
     env = environment(tmp_path / "state", HOME=str(tmp_path))
     assert run("vault", "init", env=env).returncode == 0

@@ -56,9 +56,7 @@ def started(words: list[str], env: dict[str, str], folder: Path) -> tuple[bytes,
 
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.parametrize("path", WRITING)
-def test_every_command_writes_utf_8_where_another_encoding_is_forced(
-    machine: AgentMachine, path: str, form: str
-) -> None:
+def test_every_command_writes_utf_8_despite_another_encoding(machine: AgentMachine, path: str, form: str) -> None:
     if (path, form) == ("snapshot", "json"):
         pytest.skip("what is already JSON takes no form")
     told = []
@@ -126,7 +124,7 @@ def test_a_locale_without_such_letters_changes_nothing(machine: AgentMachine) ->
 
 
 @pytest.mark.skipif(not shutil.which("localedef"), reason="there is no localedef to make the locale")
-def test_the_installed_command_under_a_locale_of_another_character_set(machine: AgentMachine, tmp_path: Path) -> None:
+def test_the_command_writes_utf_8_in_a_locale_without_it(machine: AgentMachine, tmp_path: Path) -> None:
     """Isolated as it starts, it knows no PYTHONIOENCODING; the locale speaks to it all the same."""
     made = subprocess.run(
         ["localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(tmp_path / "de_DE")], capture_output=True, text=True

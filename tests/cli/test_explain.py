@@ -94,7 +94,7 @@ def test_check_says_so_where_the_evidence_is_damaged(upgraded: Place) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_copy_that_the_rules_accept_is_told_of(tmp_path: Path) -> None:
+def test_explain_reports_a_copy_that_the_rules_accept(tmp_path: Path) -> None:
     place = Place(tmp_path, "clone")
     place("vault", "init", machine=place.before)
     done = place("check")

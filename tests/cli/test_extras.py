@@ -67,7 +67,7 @@ def test_the_published_name_would_be_found(text: str) -> None:
     assert PUBLISHED.search(text)
 
 
-def test_nobody_is_told_to_install_the_published_name() -> None:
+def test_no_remedy_installs_the_published_name() -> None:
     roots = [PACKAGE, *(ROOT / name for name in ("docs", "benchmarks", "native", "bin") if (ROOT / name).is_dir())]
     files = [file for root in roots for file in texts(root)]
     files += [file for pattern in ("*.md", "*.toml", "*.py", "*.ini") for file in ROOT.glob(pattern)]
@@ -121,7 +121,7 @@ def run(command: str, cwd: Path) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the command is for a shell of Unix")
-def test_the_remedy_installs_the_extra_into_the_interpreter_that_ran_the_program(place: Path) -> None:
+def test_the_remedy_installs_the_extra_for_this_interpreter(place: Path) -> None:
     said = remedy(place)
     assert "In a checkout of the sources run: " in said
     told = run(said.partition(" run: ")[2], place / "my checkout")

@@ -99,7 +99,7 @@ def test_help_for_what_is_no_command_is_a_usage_error(tmp_path: Path) -> None:
         ("help chek", "check"), ("help vault shwo", "vault show"), ("help process", "credentials process"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_what_it_may_have_meant(tmp_path: Path, line: str, meant: str) -> None:
+def test_a_mistake_prints_a_suggestion(tmp_path: Path, line: str, meant: str) -> None:
     done = run(*line.split(), env=environment(tmp_path))
     assert done.returncode == 2
     assert f"Did you mean: {meant}\n" in done.stderr

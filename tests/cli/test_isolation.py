@@ -152,7 +152,7 @@ def test_the_script_finds_the_interpreter_in_each_first_line(
     assert ran(tmp_path) == []
 
 
-def test_the_functions_of_that_test_are_taken_by_a_shell_that_does_not_look_out(tmp_path: Path) -> None:
+def test_an_unguarded_shell_takes_the_functions(tmp_path: Path) -> None:
     if not shutil.which("bash"):
         pytest.skip("bash is not installed")
     (tmp_path / "sh").symlink_to(str(shutil.which("bash")))
@@ -163,7 +163,7 @@ def test_the_functions_of_that_test_are_taken_by_a_shell_that_does_not_look_out(
 
 @pytest.mark.parametrize("folder", ["stdlib", "platstdlib", "purelib", "lib-dynload"])
 @pytest.mark.parametrize("by", ["PYTHONPATH", "current directory"])
-def test_a_folder_of_this_python_stays_on_the_search_path(
+def test_a_directory_of_this_python_stays_on_the_search_path(
     installed: Path, tmp_path: Path, folder: str, by: str
 ) -> None:
     python = installed.with_name("python")
@@ -193,9 +193,7 @@ def test_the_environment_would_run_code_without_that(installed: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("start", [["fingerprint-main"], ["-m", "fingerprint"]])
-def test_without_isolation_the_program_imports_nothing_of_the_environment_itself(
-    installed: Path, tmp_path: Path, start: list[str]
-) -> None:
+def test_the_program_imports_no_code_of_the_environment(installed: Path, tmp_path: Path, start: list[str]) -> None:
     """What Python, or -m, looked for before the program began is beyond it."""
     hostile = evil(tmp_path)
     (hostile["cwd"] / "fingerprint.py").unlink()
@@ -218,9 +216,7 @@ def test_the_module_runs_isolated_with_i(installed: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("option", ["--user", "--prefix"])
-def test_an_installation_that_isolated_mode_leaves_out_is_found_beside_the_script(
-    wheel: Path, tmp_path: Path, option: str
-) -> None:
+def test_the_script_finds_an_installation_beside_it(wheel: Path, tmp_path: Path, option: str) -> None:
     base = tmp_path / "base"
     # Outside an environment: there pip has no --user.
     python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"

@@ -18,7 +18,7 @@ OTHER = '{"saved":{"machine-id":"a"},"current":{"machine-id":"b"},"threshold":40
 
 
 @pytest.mark.parametrize(("text", "code"), [(SAME, 0), (SAME + OTHER, 1), (OTHER + "nonsense\n", 3), ("", 0)])
-def test_the_exit_code_tells_of_mismatches_and_bad_lines(text: str, code: int) -> None:
+def test_the_exit_code_reports_mismatches_and_bad_lines(text: str, code: int) -> None:
     done = run("match", "-", input=text)
     assert done.returncode == code
     assert len(done.stdout.splitlines()) == text.count("\n")
@@ -39,7 +39,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert "none.jsonl" in done.stderr
 
 
-def test_a_folder_is_no_input(tmp_path: Path) -> None:
+def test_a_directory_is_rejected_as_input(tmp_path: Path) -> None:
     done = run("match", str(tmp_path))
     assert done.returncode == 3
     assert "could not be read" in done.stderr

@@ -131,7 +131,7 @@ def test_no_command_asks_a_machine_or_a_vault_twice(
     assert repeated == {}
 
 
-def test_watch_looks_at_everything_once_each_time(
+def test_watch_reads_everything_once_per_check(
     tmp_path: Path, asked: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = AgentMachine(tmp_path)
@@ -143,7 +143,7 @@ def test_watch_looks_at_everything_once_each_time(
     assert set(asked.values()) == {2}
 
 
-def test_a_record_of_another_program_is_read_once_more_and_the_machine_is_not(
+def test_another_programs_record_is_read_once_more(
     tmp_path: Path, asked: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = AgentMachine(tmp_path)

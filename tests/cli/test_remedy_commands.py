@@ -201,7 +201,7 @@ def test_every_command_is_run_above_or_has_no_target() -> None:
     assert {one.path for one in all_commands()} == {*LINES, *NO_TARGET, *elsewhere, *fleets}
 
 
-def test_every_text_of_the_package_that_names_a_command_names_it_where_it_is_found(tmp_path: Path) -> None:
+def test_every_command_in_a_message_is_found_by_advice(tmp_path: Path) -> None:
     """At the start of a line, after a colon or in backquotes; else it would be printed without its target."""
     arguments = parse(["--vault", str(tmp_path), "check"])
     advice = Advice(arguments)
@@ -325,7 +325,7 @@ def test_a_quoted_path_is_one_word_of_a_shell(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [UNPRINTABLE, "/a|b", "/\x1b[2J", "/'\\|\n"])
-def test_a_quoted_path_has_nothing_that_moves_the_cursor_or_parts_columns(path: str) -> None:
+def test_a_quoted_path_has_no_control_characters(path: str) -> None:
     word = quoted(path)
     assert word.isprintable()
     assert "|" not in word
@@ -353,7 +353,7 @@ def test_what_is_printed_works_when_it_is_pasted(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, and another user")
 @pytest.mark.parametrize("user", [0, 65534])
-def test_sudo_is_printed_to_others_than_root_only_and_finds_program_state_and_vault(tmp_path: Path, user: int) -> None:
+def test_sudo_is_printed_to_users_and_finds_everything(tmp_path: Path, user: int) -> None:
     script = """
 from fingerprint.cli.remedy_commands import Advice
 from fingerprint.cli.parser import parse

@@ -155,7 +155,7 @@ os.unlink("fleet.jsonl")
 """
 
 
-def test_an_interrupt_at_any_line_of_a_check_of_a_fleet_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupt_at_any_line_of_fleet_check_leaves_nothing(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
 
     def told(places: list[int]) -> tuple[str, str]:

@@ -141,7 +141,7 @@ def test_a_snapshot_holds_also_what_people_want_to_see(place: Place) -> None:
 
 
 @pytest.mark.parametrize("command", READING)
-def test_of_a_copied_disk_only_what_is_on_it_is_told(place: Place, command: str, tmp_path: Path) -> None:
+def test_a_copied_disk_answers_only_from_its_files(place: Place, command: str, tmp_path: Path) -> None:
     root = tmp_path / "disk"
     (root / "etc").mkdir(parents=True)
     (root / "etc/machine-id").write_text(SOURCE["machine_id"] + "\n")
@@ -157,14 +157,14 @@ def test_of_a_copied_disk_only_what_is_on_it_is_told(place: Place, command: str,
         assert {row["name"]: row["same"] for row in answer["attributes"]}["machine-id"]
 
 
-def test_a_copied_disk_of_another_machine_is_told_apart(place: Place, tmp_path: Path) -> None:
+def test_a_copied_disk_of_another_machine_is_a_mismatch(place: Place, tmp_path: Path) -> None:
     root = tmp_path / "disk"
     (root / "etc").mkdir(parents=True)
     (root / "etc/machine-id").write_text("0" * 31 + "1\n")
     assert place.on_disk(root, "check").returncode == 1
 
 
-def test_the_vault_of_a_copied_disk_is_looked_at_there(place: Place, tmp_path: Path) -> None:
+def test_the_vault_of_a_copied_disk_is_read_there(place: Place, tmp_path: Path) -> None:
     root = tmp_path / "disk"
     shutil.copytree(place.vault, root / "var/lib/amazon/ssm/Vault")
     (root / "etc").mkdir()
@@ -174,7 +174,7 @@ def test_the_vault_of_a_copied_disk_is_looked_at_there(place: Place, tmp_path: P
     assert str(root) in done.stdout
 
 
-def test_a_snapshot_goes_to_standard_output_and_into_a_file_alike(place: Place) -> None:
+def test_a_snapshot_is_the_same_on_stdout_and_in_a_file(place: Place) -> None:
     path = place.folder / "copy.json"
     done = place("snapshot", str(path))
     assert "only its owner may read it" in done.stdout
@@ -208,7 +208,7 @@ def test_evidence_kept_for_a_record_is_listed_in_80_columns(place: Place) -> Non
     assert "Kept as evidence 4" in done.stderr
 
 
-def test_damaged_evidence_is_told_by_every_command_that_would_use_it(place: Place) -> None:
+def test_every_command_reports_damaged_evidence(place: Place) -> None:
     [path] = (place.folder / "state/evidence").rglob("*.json")
     path.write_bytes(path.read_bytes().replace(b"planted-host", b"planted-gost", 1))
     for command in ("check", "explain"):
@@ -224,7 +224,7 @@ def test_damaged_evidence_is_told_by_every_command_that_would_use_it(place: Plac
     assert str(path) in verified.stdout
 
 
-def test_an_identity_is_made_and_it_is_told_where_no_evidence_can_be_kept(tmp_path: Path) -> None:
+def test_init_reports_evidence_that_cannot_be_kept(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir(mode=0o700)
     (tmp_path / "state/evidence").write_text("in the way")
     place = Place(tmp_path)

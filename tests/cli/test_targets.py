@@ -85,7 +85,7 @@ BAD_SNAPSHOTS = (nowhere, a_file, a_folder, below_a_file, broken_link, a_loop, e
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("option", ["--root", "--snapshot"])
-def test_every_command_looks_at_the_target_first(
+def test_every_command_checks_the_target_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], option: str, path: str
 ) -> None:
     monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
@@ -212,7 +212,7 @@ def test_the_root_itself_is_this_machine(tmp_path: Path, named: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-def test_a_root_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_root_is_reported(tmp_path: Path) -> None:
     """Checked as another user, for whom permissions count."""
     (tmp_path / "closed").mkdir(mode=0o700)
     for folder in (tmp_path, *tmp_path.parents):
@@ -268,5 +268,5 @@ def test_a_vault_whose_path_a_manifest_cannot_name_is_not_made(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("words", [["completion", "bash"], ["help"], ["--help"], ["check", "--help"]])
-def test_what_looks_at_nothing_does_not_ask_for_a_target(tmp_path: Path, words: list[str]) -> None:
+def test_commands_without_a_target_do_not_check_one(tmp_path: Path, words: list[str]) -> None:
     assert run("--root", nowhere(tmp_path), *words, env=environment(tmp_path / "state")).returncode == 0

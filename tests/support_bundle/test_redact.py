@@ -144,7 +144,7 @@ def whole(files: dict[str, bytes]) -> str:
 
 @QUICK
 @given(planted())
-def test_nothing_that_identifies_survives_wherever_it_was_planted(found: Planted) -> None:
+def test_no_planted_identifier_survives_redaction(found: Planted) -> None:
     for taken in found.recordings():
         known = Known()
         known.before = taken
@@ -210,7 +210,7 @@ POWERSHELL = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
         (["/usr/sbin/ioreg"], '{\n  "IOPlatformSerialNumber" = "C02PLANT77"\n}\n', ["C02PLANT77"]),
     ],
 )  # fmt: skip
-def test_each_source_alone_tells_what_identifies(argv: list[str], text: str, values: list[str]) -> None:
+def test_each_source_alone_yields_its_identifiers(argv: list[str], text: str, values: list[str]) -> None:
     """Found in what the command printed, and without any label in another file."""
     taken = {**snapshot(machine()), "commands": [{"argv": argv, "returncode": 0, "stdout": text}]}
     told = whole(bundle({"free": lambda: " and ".join(values)}, taken, Redactor()))
@@ -218,7 +218,7 @@ def test_each_source_alone_tells_what_identifies(argv: list[str], text: str, val
     assert "Rack 210" in told or "Rack 210" not in text
 
 
-def test_objects_of_wmi_tell_what_identifies() -> None:
+def test_objects_of_wmi_yield_their_identifiers() -> None:
     values = ["acme.example", "PLANTED-7", "planted-seven", "Joe Bloggs", "SN4ME7788",
               "9F1C2D3E-4B5A-6978-8796-A5B4C3D2E1F0"]  # fmt: skip
     domain, name, dns, owner, serial, uuid = values
@@ -233,7 +233,7 @@ def test_objects_of_wmi_tell_what_identifies() -> None:
     assert "Rack 210" in told
 
 
-def test_a_raw_table_is_left_out_in_whatever_form_it_was_recorded() -> None:
+def test_a_raw_table_is_left_out_in_every_form() -> None:
     taken = snapshot(machine())
     for entry in ({"text": "\1\4 HIDDEN77"}, {"base64": "SElEREVONzc="}):
         told = whole(bundle({}, {**taken, "files": {"/sys/firmware/dmi/tables/DMI": entry}, "firmwareTable": entry},
@@ -277,7 +277,7 @@ def test_a_pseudonym_needs_the_key() -> None:
     assert Redactor().pseudonym("ip", "10.0.0.1") != Redactor().pseudonym("ip", "10.0.0.1")
 
 
-def test_two_values_never_look_equal_however_many_there_are() -> None:
+def test_two_values_never_get_the_same_pseudonym() -> None:
     """Six digits alone would give two of 30,000 values the same pseudonym."""
     redactor = Redactor(b"k" * 32)
     given_ = [redactor.pseudonym("serial", f"S{number}") for number in range(30_000)]
@@ -302,7 +302,7 @@ def test_what_identifies_nothing_stays(text: str) -> None:
     assert redactor.text(text) == text
 
 
-def test_a_maker_s_texts_are_replaced_in_their_section_only() -> None:
+def test_strings_of_makers_are_replaced_in_their_section_only() -> None:
     text = (
         "Handle 0x0000, DMI type 0, 24 bytes\nBIOS Information\n\tVendor: NORTHWIND\n\tRelease Date: 07/01/2015\n\n"
         "Handle 0x0B00, DMI type 11, 5 bytes\nOEM Strings\n\tString 1: NORTHWIND\n\tString 2: 07/01/2015\n"
@@ -314,7 +314,7 @@ def test_a_maker_s_texts_are_replaced_in_their_section_only() -> None:
 
 
 @needs_corpus
-def test_of_real_machines_nothing_behind_a_label_survives_and_models_stay() -> None:
+def test_redaction_of_real_machines_removes_ids_and_keeps_models() -> None:
     """Every dmidecode text of the corpus; what is no serial number at all ("Default string") may stay."""
     checked = kept = 0
     for path in sorted((CORPUS / "dmidecode-text").rglob("*")):
@@ -343,7 +343,7 @@ def test_short_names_are_replaced_as_words_only() -> None:
     assert re.fullmatch(r"hostname-info: (host-\w{6}) -> web; feedback of the \1-server, doubtful", told)
 
 
-def test_a_name_that_is_a_word_of_ours_does_not_break_the_recording() -> None:
+def test_a_name_that_is_one_of_our_words_keeps_the_recording() -> None:
     for name in ("files", "serial", "linux", "error", "text"):
         taken = snapshot(machine(host=name))
         redactor = Redactor()

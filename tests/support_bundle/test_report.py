@@ -57,7 +57,7 @@ def report(place: tuple[dict[str, str], list[str]], path: Path, *words: str) -> 
     return run(*machine_words, "report", str(path), *words, env=env)
 
 
-def test_no_id_of_the_machine_is_in_it_neither_as_it_is_nor_as_it_was(
+def test_a_report_has_no_id_of_the_machine_now_or_before(
     place: tuple[dict[str, str], list[str]], tmp_path: Path
 ) -> None:
     done = report(place, tmp_path / "t.tar.gz", "--redact")
@@ -107,7 +107,7 @@ def test_equal_values_are_equal_in_all_files(place: tuple[dict[str, str], list[s
     assert changed["current"] == recorded["outgoingAddress"]
 
 
-def test_the_diagnosis_is_in_it_without_what_the_logs_tell_of_the_node_and_its_account(tmp_path: Path) -> None:
+def test_the_diagnosis_is_in_it_without_node_and_account(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     error = (
         f"AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/Role/{NODE} is not authorized on "
@@ -191,7 +191,7 @@ def test_a_vault_that_cannot_be_read_is_part_of_the_report(tmp_path: Path) -> No
         assert json.loads(files[f"{name}.json"])["error"]["kind"] == "VaultMissing"
 
 
-def test_a_machine_that_cannot_be_collected_is_reported_all_the_same(tmp_path: Path) -> None:
+def test_a_report_is_written_of_an_unreadable_machine(tmp_path: Path) -> None:
     """On Windows without its management service nothing can be told, and a ticket is needed just then."""
     taken = {**snapshot(windows()), "services": {"Winmgmt": "stopped"}}
     (tmp_path / "m.json").write_text(json.dumps(taken))

@@ -17,7 +17,7 @@ from fingerprint.testing import LocalService
 pytest_plugins = ["fingerprint.testing.pytest_plugin"]
 
 
-def test_a_registered_machine_gets_credentials_and_its_clone_does_not(
+def test_a_registered_machine_gets_credentials_its_clone_none(
     fingerprint_service: LocalService, fingerprint_registration: Registration, fingerprint_clone: Registration
 ) -> None:
     assert fingerprint_registration.role_token().access_key_id.startswith("ASIA")
