@@ -21,7 +21,7 @@ def require_extra(extra: str) -> None:
     missing = [name for name in _MODULES[extra] if find_spec(name) is None]
     if missing:
         listed = " and ".join((", ".join(missing[:-1]), missing[-1])) if len(missing) > 1 else missing[0]
-        raise UsageError(f"this command needs {listed}", remedy=install_remedy(extra))
+        raise UsageError(f"this command requires {listed}", remedy=install_remedy(extra))
 
 
 def install_remedy(extra: str) -> str:

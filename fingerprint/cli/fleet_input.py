@@ -77,7 +77,7 @@ def reading(arguments: Arguments, what: str, path: str | None = None) -> Iterato
 def opened(arguments: Arguments, path: str) -> Fleet:
     """Return the fleet of a path, as the options say. Raises InputError, UsageError."""
     if arguments.unpack_limit < 1:
-        raise UsageError("--unpack-limit is 1 or more MiB")
+        raise UsageError(f"invalid --unpack-limit {arguments.unpack_limit}: must be 1 or more MiB")
     return open_fleet(path, format=arguments.format, unpack_limit=arguments.unpack_limit * MEBIBYTE)
 
 

@@ -30,10 +30,10 @@ def levels(machine: Callable[..., subprocess.CompletedProcess[str]]) -> dict[str
     found = {name: by_exit[machine(name).returncode] for name in ("check", "explain")}
     found["nagios"] = [OK, OK, FINDING, UNKNOWN][machine("monitor", "nagios").returncode]
     metrics = machine("monitor", "prometheus")
-    told = dict(text.rsplit(" ", 1) for text in metrics.stdout.splitlines() if not text.startswith("#"))
+    samples = dict(text.rsplit(" ", 1) for text in metrics.stdout.splitlines() if not text.startswith("#"))
     found["metrics"] = (
-        FINDING if float(told["fingerprint_next_start_refused"])
-        else OK if float(told["fingerprint_check_success"]) else UNKNOWN
+        FINDING if float(samples["fingerprint_next_start_refused"])
+        else OK if float(samples["fingerprint_check_success"]) else UNKNOWN
     )  # fmt: skip
     watched = machine("monitor", "watch", "--checks", "1", "--output", "json")
     event = json.loads(watched.stdout.splitlines()[0])
@@ -68,7 +68,7 @@ def test_every_command_says_the_same(name: str, tmp_path: Path, service: LocalSe
         # The client reads Store itself: what the agent does not find is there, and the service knows it.
         pass
     elif name == "replaced and the journal of others":
-        # What nothing here tells, the service does.
+        # The service knows what nothing here says.
         assert client == FINDING
     elif name.startswith("registration ") or name in ("broken: not registered", "broken: half registered"):
         assert client == UNKNOWN

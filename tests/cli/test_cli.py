@@ -63,7 +63,7 @@ def test_unreadable_attributes_are_not_reported_as_changed(setup: Setup, ip: str
     assert "unknown" in text
     assert not re.search(r"Changed since[^.]*-hash", text)
     assert "a new version" not in text
-    # Without an agent nothing is told of its next check.
+    # Without an agent there is no next check.
     assert ("ipaddress-info: " in text) == (ip != "192.0.2.2")
 
 
@@ -94,7 +94,7 @@ def test_unreadable_attributes_make_cannot_tell_of_a_mismatch(setup: Setup) -> N
 
 
 def test_a_weak_check_is_reported(settled: Setup) -> None:
-    assert "vacuous" in settled("check").stdout
+    assert "Weak check: " in settled("check").stdout
     assert settled.json("check")["vacuous"] is True
 
 
@@ -333,7 +333,7 @@ def test_a_closed_standard_output_is_an_error_with_colors(settled: Setup, words:
 
 @pytest.mark.parametrize("words", ["diagnose", "diagnose --output json", "diagnose logs LOG", "threshold get"])
 def test_a_closed_standard_error_costs_no_answer(settled: Setup, words: str) -> None:
-    """The progress of an answer, and what is told beside it, have no place to be; the answer has."""
+    """Without standard error, progress and diagnostics are lost, and the answer is not."""
     code, answer = closed(settled, words, "2>&-")
     assert (code, answer) == closed(settled, words, "2>/dev/null")
     assert answer

@@ -20,13 +20,13 @@ SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
 class Place:
     """A vault, and snapshots of its machine before and after an event."""
 
-    def __init__(self, folder: Path, event: str) -> None:
-        self.folder = folder
-        self.env = environment(folder / "state")
-        self.before, self.after = folder / "before.json", folder / "after.json"
+    def __init__(self, directory: Path, event: str) -> None:
+        self.directory = directory
+        self.env = environment(directory / "state")
+        self.before, self.after = directory / "before.json", directory / "after.json"
         for path, taken in zip((self.before, self.after), before_and_after(event), strict=True):
             path.write_text(json.dumps(taken))
-        self.vault = folder / "Vault"
+        self.vault = directory / "Vault"
 
     def __call__(self, *words: str, machine: Path | None = None) -> Any:
         return run("--vault", str(self.vault), "--snapshot", str(machine or self.after), *words, env=self.env)
@@ -52,13 +52,13 @@ def test_explain_names_causes_event_state_and_remedies(upgraded: Place) -> None:
     assert done.returncode == 1
     assert done.stdout.startswith("NOT THE SAME MACHINE\n  rule 5: 3 of 9 attributes match, 33.3 %")
     text = " ".join(done.stdout.split())
-    for told in (
+    for expected in (
         "dmidecode 3.3 -> 3.6; hardware fields equal",
         "upgrade of the operating system and new address (os-upgrade): the same machine",
         "not regenerated yet",
         "fingerprint threshold set 33",
     ):
-        assert told in text
+        assert expected in text
 
 
 def test_every_line_fits_80_columns_but_commands(upgraded: Place) -> None:
@@ -85,7 +85,7 @@ def test_check_names_causes_where_evidence_is_kept(upgraded: Place) -> None:
 
 
 def test_check_says_so_where_the_evidence_is_damaged(upgraded: Place) -> None:
-    for path in (upgraded.folder / "state").rglob("*-*.json"):
+    for path in (upgraded.directory / "state").rglob("*-*.json"):
         taken = json.loads(path.read_text())
         path.write_text(json.dumps({**taken, "snapshot": {"schemaVersion": 1}}))
     done = upgraded("check")

@@ -17,8 +17,8 @@ from paths import ROOT
 PACKAGE = Path(fingerprint.__file__).parent
 # Whoever published something under the name would have it installed by our readers.
 PUBLISHED = re.compile(r"hardware[-_]fingerprint\s*\[|\b(?:pip3?|pipx|uvx?)\s(?:.*[\s'\"])?hardware[-_]fingerprint\b")
-TEXTS = {".md", ".py", ".pyx", ".pxi", ".pyi", ".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".service", ".timer",
-         ".plist", ".xml", ".txt", ".sh", ".h", ""}  # fmt: skip
+SUFFIXES = {".md", ".py", ".pyx", ".pxi", ".pyi", ".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".service",
+            ".timer", ".plist", ".xml", ".txt", ".sh", ".h", ""}  # fmt: skip
 SKIPPED = {".git", ".tox", "build", "dist", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".venv"}
 # A project that needs nothing to be built, so that no network is asked.
 CHECKOUT = {
@@ -50,11 +50,11 @@ build_editable = build_wheel
 }
 
 
-def texts(root: Path) -> list[Path]:
+def text_files(root: Path) -> list[Path]:
     found = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if name not in SKIPPED and not name.endswith(".egg-info")]
-        found += [Path(folder, name) for name in names if Path(name).suffix in TEXTS]
+    for directory, directories, names in os.walk(root):
+        directories[:] = [name for name in directories if name not in SKIPPED and not name.endswith(".egg-info")]
+        found += [Path(directory, name) for name in names if Path(name).suffix in SUFFIXES]
     return found
 
 
@@ -69,31 +69,31 @@ def test_the_published_name_would_be_found(text: str) -> None:
 
 def test_no_remedy_installs_the_published_name() -> None:
     roots = [PACKAGE, *(ROOT / name for name in ("docs", "benchmarks", "native", "bin") if (ROOT / name).is_dir())]
-    files = [file for root in roots for file in texts(root)]
+    files = [file for root in roots for file in text_files(root)]
     files += [file for pattern in ("*.md", "*.toml", "*.py", "*.ini") for file in ROOT.glob(pattern)]
     assert {"README.md", "tutorial.md", "extras.py"} <= {file.name for file in files}
-    told = [
+    found = [
         f"{file}:{number}: {line.strip()}"
         for file in files
         for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1)
         if PUBLISHED.search(line)
     ]
-    assert told == []
+    assert found == []
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with blanks and a quote in its name, with an environment and a checkout."""
-    folder = tmp_path_factory.mktemp("extras") / "it's a place"
-    folder.mkdir()
-    subprocess.run([sys.executable, "-m", "venv", folder / "my venv"], check=True)
+    directory = tmp_path_factory.mktemp("extras") / "it's a place"
+    directory.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", directory / "my venv"], check=True)
     # The program alone: beside it may lie what pip noted when it installed the one that is tested.
-    (folder / "lib").mkdir()
-    (folder / "lib" / "fingerprint").symlink_to(PACKAGE)
-    (folder / "my checkout").mkdir()
+    (directory / "lib").mkdir()
+    (directory / "lib" / "fingerprint").symlink_to(PACKAGE)
+    (directory / "my checkout").mkdir()
     for name, text in CHECKOUT.items():
-        (folder / "my checkout" / name).write_text(text)
-    return folder
+        (directory / "my checkout" / name).write_text(text)
+    return directory
 
 
 def remedy(place: Path, *, without_pip: bool = False) -> str:
@@ -124,13 +124,13 @@ def run(command: str, cwd: Path) -> str:
 def test_the_remedy_installs_the_extra_for_this_interpreter(place: Path) -> None:
     said = remedy(place)
     assert "In a checkout of the sources run: " in said
-    told = run(said.partition(" run: ")[2], place / "my checkout")
-    assert "Successfully installed hardware-fingerprint-1" in told
+    output = run(said.partition(" run: ")[2], place / "my checkout")
+    assert "Successfully installed hardware-fingerprint-1" in output
     # Now it is known where the program came from, and the command works from everywhere.
     said = remedy(place)
     assert "Run: cd " in said
-    told = run(said.partition("Run: ")[2], Path("/"))
-    assert "hardware-fingerprint-1" in told
+    output = run(said.partition("Run: ")[2], Path("/"))
+    assert "hardware-fingerprint-1" in output
     run(f"{shlex.quote(os.fspath(place / 'my venv/bin/python'))} -m pip install -e .", place / "my checkout")
     assert " install -e '.[aws]'" in remedy(place)
     assert "ensurepip" in remedy(place, without_pip=True)

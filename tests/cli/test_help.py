@@ -142,9 +142,9 @@ def test_explain_refuses_what_does_not_go_together(tmp_path: Path, option: list[
 
 @pytest.fixture(scope="module")
 def manual(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("man")
-    subprocess.run([sys.executable, str(TOOLS / "man_pages.py"), str(folder)], check=True)
-    return folder
+    directory = tmp_path_factory.mktemp("man")
+    subprocess.run([sys.executable, str(TOOLS / "man_pages.py"), str(directory)], check=True)
+    return directory
 
 
 @pytest.mark.skipif(not TOOLS.is_dir(), reason="the sources are not here")

@@ -70,18 +70,19 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def evil(tmp_path: Path) -> dict[str, Any]:
     """Return a directory to run in, and an environment that brings code with it; what runs of it leaves `ran`."""
-    folder, home = tmp_path / "evil", tmp_path / "home"
+    directory, home = tmp_path / "evil", tmp_path / "home"
     mark = f"open({str(tmp_path / 'ran')!r}, 'a').write(__name__ + '\\n')\n"
-    folder.mkdir()
+    directory.mkdir()
     for name in PLANTED:
-        (folder / f"{name}.py").write_text(mark)
+        (directory / f"{name}.py").write_text(mark)
     user = home / ".local" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     user.mkdir(parents=True)
     (user / "evil.pth").write_text(f"import sys; {mark}")
     return {
-        "cwd": folder,
+        "cwd": directory,
         "env": {
-            "PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": str(folder), "PYTHONSTARTUP": f"{folder}/json.py",
+            "PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": str(directory),
+            "PYTHONSTARTUP": f"{directory}/json.py",
             "PYTHONUSERBASE": f"{home}/.local", "PYTHONWARNINGS": "error", "PYTHONBREAKPOINT": "json.x",
             "FINGERPRINT_STATE": str(tmp_path / "state"),
         },
@@ -161,15 +162,15 @@ def test_an_unguarded_shell_takes_the_functions(tmp_path: Path) -> None:
     assert ran(tmp_path) == ["read"]
 
 
-@pytest.mark.parametrize("folder", ["stdlib", "platstdlib", "purelib", "lib-dynload"])
+@pytest.mark.parametrize("directory", ["stdlib", "platstdlib", "purelib", "lib-dynload"])
 @pytest.mark.parametrize("by", ["PYTHONPATH", "current directory"])
 def test_a_directory_of_this_python_stays_on_the_search_path(
-    installed: Path, tmp_path: Path, folder: str, by: str
+    installed: Path, tmp_path: Path, directory: str, by: str
 ) -> None:
     python = installed.with_name("python")
     code = "import sysconfig, sys; print(sysconfig.get_path(sys.argv[1]))"
-    place = subprocess.check_output([python, "-c", code, folder.replace("lib-dynload", "stdlib")], text=True).strip()
-    place += "/lib-dynload" if folder == "lib-dynload" else ""
+    place = subprocess.check_output([python, "-c", code, directory.replace("lib-dynload", "stdlib")], text=True).strip()
+    place += "/lib-dynload" if directory == "lib-dynload" else ""
     env, cwd = {"HOME": str(tmp_path)}, str(tmp_path)
     if by == "PYTHONPATH":
         env[by] = place
@@ -185,7 +186,7 @@ def test_a_directory_of_this_python_stays_on_the_search_path(
 
 
 def test_the_environment_would_run_code_without_that(installed: Path, tmp_path: Path) -> None:
-    """What the test above guards against happens where Python is not isolated."""
+    """What the test above prevents happens where Python is not isolated."""
     hostile = evil(tmp_path)
     python = installed.with_name("python")
     subprocess.run([python, "-c", "import json"], capture_output=True, check=False, **hostile)
@@ -194,7 +195,7 @@ def test_the_environment_would_run_code_without_that(installed: Path, tmp_path: 
 
 @pytest.mark.parametrize("start", [["fingerprint-main"], ["-m", "fingerprint"]])
 def test_the_program_imports_no_code_of_the_environment(installed: Path, tmp_path: Path, start: list[str]) -> None:
-    """What Python, or -m, looked for before the program began is beyond it."""
+    """What Python, or -m, searched before the program began is beyond it."""
     hostile = evil(tmp_path)
     (hostile["cwd"] / "fingerprint.py").unlink()
     # By its interpreter: a first line with a blank in it is none for the kernel.
@@ -224,8 +225,8 @@ def test_the_script_finds_an_installation_beside_it(wheel: Path, tmp_path: Path,
     pip("--python", python, "install", "-q", "--no-index", "--no-deps", "--no-warn-script-location",
         "--ignore-installed", "--break-system-packages", *words, wheel, PYTHONUSERBASE=str(base))  # fmt: skip
     scheme = sysconfig.get_preferred_scheme("user")
-    folder = Path(sysconfig.get_path("scripts", scheme, {"userbase": str(base)}))
-    script = next(place / "fingerprint" for place in (folder, base / "bin", base / "local/bin") if place.is_dir())
+    directory = Path(sysconfig.get_path("scripts", scheme, {"userbase": str(base)}))
+    script = next(place / "fingerprint" for place in (directory, base / "bin", base / "local/bin") if place.is_dir())
     hostile = evil(tmp_path)
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=False, **hostile)
     assert (done.stdout, done.stderr) == (VERSION, "")

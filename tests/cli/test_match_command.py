@@ -88,6 +88,6 @@ def test_the_recorded_matches_of_the_reference(name: str, count: int, tmp_path: 
     done = run("match", str(path))
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [a["match"] for a in answers] == [c["expect"]["verdict"] for c in cases]
-    judged = [textbook.decide(c["saved"], c["current"], c["threshold"], c["sid_key"]) for c in cases]
-    assert [(a["match"], a["reason"], a["matched"], a["total"]) for a in answers] == judged
+    expected = [textbook.decide(c["saved"], c["current"], c["threshold"], c["sid_key"]) for c in cases]
+    assert [(a["match"], a["reason"], a["matched"], a["total"]) for a in answers] == expected
     assert len(answers) == count

@@ -48,8 +48,8 @@ def test_every_command_is_silent_when_nobody_reads(machine: AgentMachine, closed
             continue
         again = words_of(machine, path) if path in ("report", "monitor units", "fleet pack", "fleet report") else words
         done = run_into(closed_pipe, machine, *again, *more)
-        told = [line for line in done.stderr.splitlines() if "standard output" in line or "rror" in line]
-        assert (done.returncode, told) == (141, []), done.stderr
+        errors = [line for line in done.stderr.splitlines() if "standard output" in line or "rror" in line]
+        assert (done.returncode, errors) == (141, []), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_with_standard_error_closed_as_well(machine: AgentMachine, closed_pipe: 
     assert done.returncode == 141
     done = subprocess.run(["bash", "-c", '"$@" 2>&-', "bash", *start, *words], stdout=closed_pipe, **options)
     assert done.returncode == 141
-    # What there is to tell on standard error nobody reads; the answer is worth more.
+    # Nobody reads standard error; the answer is worth more.
     done = subprocess.run(
         [*start, "--vault", str(machine.directory / "none"), "check"], capture_output=False, stdout=subprocess.PIPE,
         stderr=closed_pipe, **options,

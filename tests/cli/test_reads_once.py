@@ -6,9 +6,9 @@ directories that are opened to find what lies in them, and /dev/null, which is t
 These read again, each for a reason:
 
 - the gate makes three attempts, each an observation of its own, since one mismatch decides nothing; so does `watch` at
-  each look;
+  each check;
 - a command that writes decides by what it reads, and reads it again below the lock of the vault;
-- the C library looks up names and homes of users in /etc/passwd by itself, where HOME does not tell them;
+- the C library resolves names and homes of users in /etc/passwd by itself, where HOME does not name them;
 - a record that does not agree with our journal is read once more, with manifest and journal: a writer may have come in
   between the two (`Vault._read`).
 """
@@ -53,8 +53,8 @@ QUESTIONS = (
 )  # fmt: skip
 
 
-def words_of(command: str, folder: Path) -> list[str]:
-    return command.replace("FILE", str(folder / f"{os.urandom(4).hex()}.tar.gz")).split()
+def words_of(command: str, directory: Path) -> list[str]:
+    return command.replace("FILE", str(directory / f"{os.urandom(4).hex()}.tar.gz")).split()
 
 
 @pytest.fixture
@@ -83,9 +83,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         found.update(" ".join(argv) for argv in commands if is_meant(machine))
         return run(machine, commands, *more)
 
-    def counted_read(folder: Directory, name: str, *arguments: Any, **options: Any) -> bytes | None:
-        found[f"{folder.path}/{name}"] += 1
-        return read(folder, name, *arguments, **options)
+    def counted_read(opened: Directory, name: str, *arguments: Any, **options: Any) -> bytes | None:
+        found[f"{opened.path}/{name}"] += 1
+        return read(opened, name, *arguments, **options)
 
     monkeypatch.setattr(RecordedMachine, "run", counted_run)
     monkeypatch.setattr(Directory, "read", counted_read)
@@ -173,7 +173,7 @@ sys.exit(main(sys.argv[7:]))
 """
 TOOLS = ("/usr/sbin/dmidecode", "/usr/bin/ls", "/bin/ls")
 _OPENED = re.compile(
-    r'open(?:at)?\((?:AT_FDCWD)?(?:\d+)?(?:<(?P<folder>[^>]*)>)?(?:, )?"(?P<path>[^"]*)", (?P<flags>\S+)'
+    r'open(?:at)?\((?:AT_FDCWD)?(?:\d+)?(?:<(?P<directory>[^>]*)>)?(?:, )?"(?P<path>[^"]*)", (?P<flags>\S+)'
 )
 # Not every strace has the names.
 _DUMPS = {"0x12": "RTM_GETLINK", "RTM_GETLINK": "RTM_GETLINK", "0x16": "RTM_GETADDR", "RTM_GETADDR": "RTM_GETADDR"}
@@ -193,34 +193,36 @@ _RUNTIME = (
 class Traced:
     """This host with counting tools, and the command line over it below strace."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.env = environment(folder / "state", HOME=str(folder))
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.env = environment(directory / "state", HOME=str(directory))
         self.words = [sys.executable, "-I", "-c", PROBE]
-        self.runs = folder / "runs"
+        self.runs = directory / "runs"
         for number, tool in enumerate(TOOLS):
-            script = folder / f"tool{number}"
+            script = directory / f"tool{number}"
             script.write_text(
                 f'#!/bin/sh\necho {tool} "$@" >>{self.runs}\necho "# dmidecode 3.4"\n'
-                f'while read -r line; do echo "$line"; done <{folder}/says\n'
+                f'while read -r line; do echo "$line"; done <{directory}/says\n'
             )
             script.chmod(0o755)
             self.words += [tool, str(script)]
         self.says("one")
 
     def says(self, word: str) -> None:
-        (self.folder / "says").write_text(f"Handle 0x0001, DMI type 1, 27 bytes\nSystem Information\n\tUUID: {word}\n")
+        (self.directory / "says").write_text(
+            f"Handle 0x0001, DMI type 1, 27 bytes\nSystem Information\n\tUUID: {word}\n"
+        )
 
     def __call__(self, *words: str, trace: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        target = () if "--root" in words else ("--vault", str(self.folder / "Vault"))
+        target = () if "--root" in words else ("--vault", str(self.directory / "Vault"))
         return subprocess.run([*trace, *self.words, *target, *words], env=self.env, capture_output=True, text=True,
                               check=False, timeout=120)  # fmt: skip
 
     def reads(self, command: str) -> Counter[str]:
         """Return how often a command reads each file, runs each tool and takes each dump of the kernel."""
         self.runs.write_text("")
-        trace = self.folder / "trace"
-        done = self(*words_of(command, self.folder), trace=(
+        trace = self.directory / "trace"
+        done = self(*words_of(command, self.directory), trace=(
             "strace", "-f", "-qq", "-y", "--seccomp-bpf", "-s", "300", "-e", "trace=open,openat,execve,sendto",
             "-o", str(trace),
         ))  # fmt: skip
@@ -234,7 +236,7 @@ class Traced:
             if call.startswith("execve(") and sys.executable not in call.partition(",")[0]:
                 # What a tool reads itself is its own.
                 tools.add(pid)
-                if str(self.folder) not in call.partition(",")[0]:
+                if str(self.directory) not in call.partition(",")[0]:
                     found[call.partition("], ")[0]] += 1
             if pid not in tools:
                 found.update(_sources(call))
@@ -250,7 +252,7 @@ def _sources(call: str) -> Iterator[str]:
     opened = _OPENED.match(call)
     if opened is None or "O_DIRECTORY" in opened["flags"] or "O_RDONLY" not in opened["flags"]:
         return
-    path = os.path.join(opened["folder"] or "", opened["path"])
+    path = os.path.join(opened["directory"] or "", opened["path"])
     ours = (sys.prefix, sys.base_prefix, str(Path(main.__code__.co_filename).parents[1]), *_RUNTIME)
     if not path.startswith(ours) and not path.endswith(("/python3._pth", "pyvenv.cfg")):
         yield path

@@ -94,29 +94,29 @@ STATES: dict[str, Callable[[AgentMachine], None]] = {
 }  # fmt: skip
 
 
-def by_option(machine: AgentMachine, folder: Path) -> Aim:
-    vault = machine.vault_path.rename(folder / AWKWARD)
+def by_option(machine: AgentMachine, directory: Path) -> Aim:
+    vault = machine.vault_path.rename(directory / AWKWARD)
     return Aim(["--vault", str(vault)], {}, {"--vault": str(vault)})
 
 
-def by_relative_option(machine: AgentMachine, folder: Path) -> Aim:
-    vault = machine.vault_path.rename(folder / "-v")
-    os.chdir(folder)
+def by_relative_option(machine: AgentMachine, directory: Path) -> Aim:
+    vault = machine.vault_path.rename(directory / "-v")
+    os.chdir(directory)
     return Aim(["--vault=-v"], {}, {"--vault": str(vault)})
 
 
-def by_environment(machine: AgentMachine, folder: Path) -> Aim:
-    vault = machine.vault_path.rename(folder / UNPRINTABLE)
+def by_environment(machine: AgentMachine, directory: Path) -> Aim:
+    vault = machine.vault_path.rename(directory / UNPRINTABLE)
     return Aim([], {"FINGERPRINT_VAULT": str(vault)}, {"--vault": str(vault)})
 
 
-def by_root(machine: AgentMachine, folder: Path) -> Aim:
-    root = copied_disk(folder, machine).rename(folder / AWKWARD)
+def by_root(machine: AgentMachine, directory: Path) -> Aim:
+    root = copied_disk(directory, machine).rename(directory / AWKWARD)
     return Aim(["--root", str(root)], {}, {"--root": str(root)})
 
 
-def by_snapshot(machine: AgentMachine, folder: Path) -> Aim:
-    snapshot = (machine.directory / "machine.json").rename(folder / AWKWARD)
+def by_snapshot(machine: AgentMachine, directory: Path) -> Aim:
+    snapshot = (machine.directory / "machine.json").rename(directory / AWKWARD)
     return Aim(
         ["--snapshot", str(snapshot), "--vault", str(machine.vault_path)], {},
         {"--snapshot": str(snapshot), "--vault": str(machine.vault_path)},
@@ -153,12 +153,12 @@ def test_every_printed_command_carries_the_target_of_its_run(
         for form in ("text", "json"):
             capfd.readouterr()
             main([*options, *path.split(), *more, "--output", form])
-            told = capfd.readouterr()
-            assert "internal error" not in told.err, (path, told.err)
-            answer = answer_of(path, told.out) if form == "json" else told.out
-            texts = [told.out] if form == "text" else strings(answer)
-            assert [text for told_text in (*texts, told.err) for text in unaimed(told_text)] == [], path
-            printed += [(path, one) for one in commands_in(answer) + commands_in(told.err)]
+            streams = capfd.readouterr()
+            assert "internal error" not in streams.err, (path, streams.err)
+            answer = answer_of(path, streams.out) if form == "json" else streams.out
+            outputs = [streams.out] if form == "text" else strings(answer)
+            assert [text for output in (*outputs, streams.err) for text in unaimed(output)] == [], path
+            printed += [(path, one) for one in commands_in(answer) + commands_in(streams.err)]
     for path, command in printed:
         carries(command, expected, machine.env["FINGERPRINT_STATE"], path)
     assert len(printed) > 5, "each of these states has something to advise"
@@ -195,7 +195,7 @@ def carries(command: Printed, expected: dict[str, str], state: str, path: str) -
 
 
 def test_every_command_is_run_above_or_has_no_target() -> None:
-    """Those that stay, need the extra aws first, or write what they are told to, print the same advice as others."""
+    """Those that stay, need the extra aws first, or write what they are given, print the same advice as others."""
     elsewhere = {"report", "credentials serve", "snapshot", "credentials update", "monitor nagios"}
     fleets = {one.path for one in all_commands() if one.path.startswith("fleet ")} - {"fleet row"}
     assert {one.path for one in all_commands()} == {*LINES, *NO_TARGET, *elsewhere, *fleets}
@@ -211,16 +211,16 @@ def test_every_command_in_a_message_is_found_by_advice(tmp_path: Path) -> None:
         # Help is the same for every target.
         if path.parent.name == "table" or path.name in ("options.py", "help.py", "overview.py"):
             continue
-        for text in texts_of(path):
-            told = advice.text(text)
-            assert unaimed(told) == [], f"{path}: {text}"
-            for command in commands_in(told):
+        for text in strings_of(path):
+            printed = advice.text(text)
+            assert unaimed(printed) == [], f"{path}: {text}"
+            for command in commands_in(printed):
                 counted += 1
                 assert command.there or command.path in NO_TARGET or command.target == {"--vault": str(tmp_path)}, text
     assert counted > 40
 
 
-def texts_of(path: Path) -> Iterator[str]:
+def strings_of(path: Path) -> Iterator[str]:
     """Yield the string literals of a module but its docstrings; a field of one that is formatted is a number."""
     tree = ast.parse(path.read_text())
     parts = {
@@ -268,16 +268,16 @@ def test_what_was_read_of_a_machine_stays_as_it_is(tmp_path: Path, capfd: pytest
     assert "  fingerprint check  " in capfd.readouterr().out
 
 
-def machine_files(folder: Path, kind: str) -> list[str]:
-    """Return the line of a command that looks at files: recordings that differ, or a log with a mismatch."""
+def machine_files(directory: Path, kind: str) -> list[str]:
+    """Return the line of a command that reads files: recordings that differ, or a log with a mismatch."""
     if kind == "diagnose logs":
-        log = folder / "amazon-ssm-agent.log"
+        log = directory / "amazon-ssm-agent.log"
         log.write_text(started("08:00:00") + mismatch("08:00:01", "disk-info") + refused("08:00:17"))
         return [*kind.split(), str(log)]
     other = {"machine_id": "7" * 32} if kind == "another id" else {"dmi": "SMBIOS 3.4 present.", "disk": "total 4"}
     for name, changes in (("a", {}), ("b", {"ip": "192.0.2.99", **other})):
-        (folder / f"{name}.json").write_text(json.dumps(unix_snapshot(**changes)))
-    return ["explain", str(folder / "a.json"), str(folder / "b.json")]
+        (directory / f"{name}.json").write_text(json.dumps(unix_snapshot(**changes)))
+    return ["explain", str(directory / "a.json"), str(directory / "b.json")]
 
 
 @pytest.mark.parametrize("kind", ["another id", "other hardware", "diagnose logs"])
@@ -290,8 +290,8 @@ def test_what_files_of_a_machine_advise_is_for_that_machine(
     words = machine_files(tmp_path, kind)
     for form in ("text", "json"):
         main([*vault, *words, "--output", form])
-        told = capfd.readouterr().out
-        printed = commands_in(json.loads(told) if form == "json" else told)
+        printed = capfd.readouterr().out
+        printed = commands_in(json.loads(printed) if form == "json" else printed)
         assert printed, "there is something to advise"
         assert all(one.there and not one.target and not one.environment for one in printed), printed
 
@@ -302,8 +302,8 @@ def test_what_files_of_a_machine_advise_is_for_that_machine(
     (["/var/log/amazon/ssm/amazon-ssm-agent.log", "/tmp/errors.log"], True), (["-"], True),
 ])  # fmt: skip
 def test_the_logs_of_the_agent_here_are_of_this_machine(logs: list[str], there: bool) -> None:
-    told = Advice(parse(["diagnose", "logs", *logs])).text("fingerprint vault history")
-    assert told.startswith("on that machine: ") == there
+    printed = Advice(parse(["diagnose", "logs", *logs])).text("fingerprint vault history")
+    assert printed.startswith("on that machine: ") == there
 
 
 @pytest.mark.parametrize("command", ["systemctl restart amazon-ssm-agent", "chmod 600 /root/.aws/credentials"])
@@ -357,16 +357,16 @@ def test_sudo_is_printed_to_users_and_finds_everything(tmp_path: Path, user: int
     script = """
 from fingerprint.cli.remedy_commands import Advice
 from fingerprint.cli.parser import parse
-print(Advice(parse(sys.argv[1:])).text("Look again: sudo fingerprint check"))
+print(Advice(parse(sys.argv[1:])).text("Check again: sudo fingerprint check"))
 """
     program: Path | str = Path(sys.executable).with_name("fingerprint")
     env = {"PATH": f"{program.parent}:/bin", "FINGERPRINT_STATE": "/s"}
     done = as_user(user, script, "--vault", "/a b", "check", env=env)
-    if not all(folder.stat().st_mode & 0o001 for folder in program.parents):
+    if not all(directory.stat().st_mode & 0o001 for directory in program.parents):
         # That user cannot see the program there.
         program = f"{sys.executable} -I -m fingerprint"
     start = "FINGERPRINT_STATE=/s fingerprint" if user == 0 else f"sudo env FINGERPRINT_STATE=/s {program}"
-    assert done.stdout == f"Look again: {start} --vault '/a b' check\n", done.stderr
+    assert done.stdout == f"Check again: {start} --vault '/a b' check\n", done.stderr
     [command] = commands_in(done.stdout)
     assert (command.by_root, command.target, command.environment) == (
         user != 0, {"--vault": "/a b"}, {"FINGERPRINT_STATE": "/s"},
@@ -381,25 +381,25 @@ class Start(NamedTuple):
     named: str
 
 
-def starts(folder: Path) -> list[Start]:
-    bin_folder = str(Path(COMMAND).parent)
-    linked = folder / "my bin" / "fingerprint"
+def starts(directory: Path) -> list[Start]:
+    bin_directory = str(Path(COMMAND).parent)
+    linked = directory / "my bin" / "fingerprint"
     linked.parent.mkdir()
     linked.symlink_to(COMMAND)
-    other = folder / "other" / "fingerprint"
+    other = directory / "other" / "fingerprint"
     other.parent.mkdir()
     other.write_text("#!/bin/sh\n")
     other.chmod(0o755)
     plain = "/usr/bin:/bin"
     return [
-        Start([COMMAND], f"{bin_folder}:{plain}", "fingerprint"),
+        Start([COMMAND], f"{bin_directory}:{plain}", "fingerprint"),
         Start([COMMAND], plain, COMMAND),
-        Start([COMMAND], f"{other.parent}:{bin_folder}:{plain}", COMMAND),
+        Start([COMMAND], f"{other.parent}:{bin_directory}:{plain}", COMMAND),
         Start([str(linked)], f"{linked.parent}:{plain}", "fingerprint"),
         Start([str(linked)], plain, f"'{linked}'"),
         Start([sys.executable, "-m", "fingerprint"], plain, f"{sys.executable} -m fingerprint"),
         Start([sys.executable, "-I", "-m", "fingerprint"], plain, f"{sys.executable} -I -m fingerprint"),
-        Start([sys.executable, "-m", "fingerprint"], f"{bin_folder}:{plain}", "fingerprint"),
+        Start([sys.executable, "-m", "fingerprint"], f"{bin_directory}:{plain}", "fingerprint"),
     ]
 
 

@@ -63,11 +63,11 @@ def test_a_command_that_waits_for_somebody_who_writes(tmp_path: Path, words: tup
         assert waiting.end() == (130, INTERRUPTED)
 
 
-def reading_a_pipe(folder: Path, words: tuple[str, ...]) -> Unnoticed:
+def reading_a_pipe(directory: Path, words: tuple[str, ...]) -> Unnoticed:
     if words[0] == "fleet":
         pytest.importorskip("pyarrow")
-    os.mkfifo(folder / "in.jsonl")
-    return Unnoticed(signal.SIGINT, *words, str(folder / "in.jsonl"), cwd=folder, env=environment(folder))
+    os.mkfifo(directory / "in.jsonl")
+    return Unnoticed(signal.SIGINT, *words, str(directory / "in.jsonl"), cwd=directory, env=environment(directory))
 
 
 def test_what_is_there_is_read_without_a_wait(tmp_path: Path) -> None:
@@ -158,14 +158,14 @@ os.unlink("fleet.jsonl")
 def test_an_interrupt_at_any_line_of_fleet_check_leaves_nothing(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
 
-    def told(places: list[int]) -> tuple[str, str]:
+    def output_at(lines_hit: list[int]) -> tuple[str, str]:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", _AT_EACH_LINE, json.dumps(places)], cwd=tmp_path, capture_output=True,
+            [sys.executable, "-I", "-c", _AT_EACH_LINE, json.dumps(lines_hit)], cwd=tmp_path, capture_output=True,
             text=True, check=True, env=environment(tmp_path.parent),
         )  # fmt: skip
         return done.stdout, done.stderr
 
-    lines = int(told([0])[0])
+    lines = int(output_at([0])[0])
     assert 100 < lines < 1000
-    places = list(range(1, lines + 1, 3))
-    assert told(places) == ("", INTERRUPTED * len(places))
+    lines_hit = list(range(1, lines + 1, 3))
+    assert output_at(lines_hit) == ("", INTERRUPTED * len(lines_hit))

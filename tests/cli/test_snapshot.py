@@ -39,11 +39,11 @@ READING = {
 }
 # These read a machine in test_credentials.py and test_imds_server.py of tests/credentials, as they need a service.
 WITH_A_SERVICE = {"register", "credentials process", "credentials update", "credentials serve"}
-# This reads one in tests/fleet/test_fleet_machines.py: its answer is a row of a fleet, which tells no command.
+# This reads one in tests/fleet/test_fleet_machines.py: its answer is a row of a fleet, which names no command.
 AS_A_ROW = {"fleet row"}
 # This reads one in tests/monitor/test_nagios.py: it prints no JSON.
 AS_A_LINE = {"monitor nagios"}
-# These look at a vault, at the files that they are given, or at nothing.
+# These read a vault, the files that they are given, or nothing.
 OTHERS = {
     "help", "match", "diagnose logs", "threshold get", "threshold set", "vault show", "vault verify", "vault repair",
     "vault reset", "vault evidence", "vault history", "vault backup", "completion", "deregister",
@@ -55,12 +55,12 @@ OTHERS = {
 class Place:
     """A recorded machine, and a vault that holds its record with an earlier one in the history."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.env = environment(folder / "state")
-        self.recorded = folder / "machine.json"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.env = environment(directory / "state")
+        self.recorded = directory / "machine.json"
         self.recorded.write_text(json.dumps({**snapshot(SOURCE), "processor": "Quadro", "defaultRoute": "eno1 via x"}))
-        self.vault = folder / "Vault"
+        self.vault = directory / "Vault"
         assert self("vault", "init").returncode == 0
         assert self("threshold", "set", "50").returncode == 0
 
@@ -71,7 +71,7 @@ class Place:
         return run("--vault", str(self.vault), "--root", str(root), *words, env=self.env)
 
     def words(self, command: str) -> list[str]:
-        new = self.folder / f"new-{command.replace(' ', '-')}"
+        new = self.directory / f"new-{command.replace(' ', '-')}"
         new.unlink(missing_ok=True)
         return [*command.split(), *(str(new) if word == "FILE" else word for word in READING[command])]
 
@@ -94,13 +94,13 @@ def without_durations(text: str) -> str:
 
 
 def of_this_machine(tmp_path: Path) -> list[str]:
-    """Return what must not be told of the machine that the tests run on."""
-    told = [socket.gethostname()]
+    """Return what must not be printed of the machine that the tests run on."""
+    names = [socket.gethostname()]
     try:
-        told += LiveMachine().addresses().ipv4
+        names += LiveMachine().addresses().ipv4
     except OSError:
         pass
-    return [text for text in told if len(text) > 6]
+    return [text for text in names if len(text) > 6]
 
 
 def test_every_command_is_known_to_read_a_machine_or_not_to() -> None:
@@ -115,16 +115,16 @@ def test_a_recorded_machine_is_read_in_place_of_this_one(place: Place, command: 
     assert done.returncode == 0, done.stderr
     validated(done)
     text = place(*place.words(command)).stdout
-    assert not [told for told in of_this_machine(tmp_path) if told in done.stdout + text]
+    assert not [names for names in of_this_machine(tmp_path) if names in done.stdout + text]
 
 
 @pytest.mark.parametrize("command", READING)
 def test_a_recording_of_a_recording_gives_the_same_answer(place: Place, command: str) -> None:
-    copy = place.folder / "copy.json"
+    copy = place.directory / "copy.json"
     assert place("snapshot", str(copy)).returncode == 0
     if command in ("snapshot", "report"):
-        # These tell what they wrote; that is compared below and in test_report.
-        again = place.folder / "again.json"
+        # These report what they wrote; that is compared below and in test_report.
+        again = place.directory / "again.json"
         assert place("snapshot", str(again), of=copy).returncode == 0
         assert json.loads(again.read_text()) == json.loads(copy.read_text())
         return
@@ -135,7 +135,7 @@ def test_a_recording_of_a_recording_gives_the_same_answer(place: Place, command:
 
 
 def test_a_snapshot_holds_also_what_people_want_to_see(place: Place) -> None:
-    copy = place.folder / "copy.json"
+    copy = place.directory / "copy.json"
     place("snapshot", str(copy))
     assert "eno1 via x" in place("show", "--facts", of=copy).stdout
 
@@ -151,7 +151,7 @@ def test_a_copied_disk_answers_only_from_its_files(place: Place, command: str, t
     # Addresses and hardware are a kernel's: who needs them cannot tell, or refuses.
     expected = {"vault init": 0, "report": 0, "threshold advise": 0, "vault restore": 0}.get(command, 3)
     assert done.returncode == expected, done.stderr
-    assert not [told for told in of_this_machine(tmp_path) if told in done.stdout]
+    assert not [names for names in of_this_machine(tmp_path) if names in done.stdout]
     if command == "check":
         assert answer["verdict"] == "cannot-tell"
         assert {row["name"]: row["same"] for row in answer["attributes"]}["machine-id"]
@@ -175,7 +175,7 @@ def test_the_vault_of_a_copied_disk_is_read_there(place: Place, tmp_path: Path) 
 
 
 def test_a_snapshot_is_the_same_on_stdout_and_in_a_file(place: Place) -> None:
-    path = place.folder / "copy.json"
+    path = place.directory / "copy.json"
     done = place("snapshot", str(path))
     assert "only its owner may read it" in done.stdout
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -191,15 +191,15 @@ def test_a_snapshot_has_no_keys_and_nothing_of_the_vault(place: Place) -> None:
 
 
 def test_a_snapshot_that_cannot_be_written_leaves_nothing(place: Place) -> None:
-    done = place("snapshot", str(place.folder / "nowhere/copy.json"))
+    done = place("snapshot", str(place.directory / "nowhere/copy.json"))
     assert done.returncode == 3
     assert "could not be written" in done.stderr
-    assert not (place.folder / "nowhere").exists()
+    assert not (place.directory / "nowhere").exists()
 
 
 def test_evidence_kept_for_a_record_is_listed_in_80_columns(place: Place) -> None:
     for number in range(2):
-        assert place("snapshot", str(place.folder / f"{number}.json"), "--keep").returncode == 0
+        assert place("snapshot", str(place.directory / f"{number}.json"), "--keep").returncode == 0
     lines = place("vault", "evidence").stdout.splitlines()
     assert sum(" present " in line for line in lines) == 3
     assert [line for line in lines[1:] if len(line) > 80] == []
@@ -209,7 +209,7 @@ def test_evidence_kept_for_a_record_is_listed_in_80_columns(place: Place) -> Non
 
 
 def test_every_command_reports_damaged_evidence(place: Place) -> None:
-    [path] = (place.folder / "state/evidence").rglob("*.json")
+    [path] = (place.directory / "state/evidence").rglob("*.json")
     path.write_bytes(path.read_bytes().replace(b"planted-host", b"planted-gost", 1))
     for command in ("check", "explain"):
         done = place(command)

@@ -42,6 +42,25 @@ def test_a_common_command_imports_nothing_heavy(words: list[str], live: bool, tm
     assert set(line.split()) & HEAVY == set()
 
 
+@pytest.mark.parametrize(
+    ("words", "answers"),
+    [
+        (["check"], {"fingerprint.answers", "fingerprint.answers.check"}), (["monitor", "nagios"], set()),
+        (["check", "--output", "json"], {"fingerprint.answers", "fingerprint.answers.check"}), (["--version"], set()),
+        (["credentials", "process"], set()),
+    ],
+)  # fmt: skip
+def test_a_command_imports_the_json_of_no_other_one(words: list[str], answers: set[str], tmp_path: Path) -> None:
+    env = environment(tmp_path / "state", FINGERPRINT_VAULT=str(tmp_path / "Vault"))
+    (tmp_path / "machine.json").write_text(json.dumps(unix_snapshot()))
+    base = [sys.executable, "-I", "-c", PROBE]
+    target = [] if "--version" in words else ["--snapshot", str(tmp_path / "machine.json")]
+    subprocess.run([*base, "--snapshot", str(tmp_path / "machine.json"), "vault", "init"], env=env, check=True)
+    done = subprocess.run([*base, *target, *words], env=env, capture_output=True, text=True, check=False)
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("IMPORTED")]
+    assert {name for name in line.split() if name.startswith("fingerprint.answers")} == answers
+
+
 def test_importing_the_package_imports_nothing_heavy() -> None:
     probe = "import sys; before = set(sys.modules); import fingerprint; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-I", "-c", probe], capture_output=True, text=True, check=True)

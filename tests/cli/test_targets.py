@@ -1,4 +1,4 @@
-"""What --root, --snapshot and --vault name is looked at before anything is done: exit code 2, nothing is written."""
+"""What --root, --snapshot and --vault name is checked before anything is done: exit code 2, nothing is written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fingerprint.vault import Vault
 from fingerprint.vault.locations import resolve_vault, state_directory
 from nobody import command_as_nobody
 
-# They look at no machine and no vault: what these options name is nothing to them.
+# They read no machine and no vault: these options do not matter to them.
 WITHOUT_TARGET = ("completion", "help", "local-service")
 PLUG_IN = "monitor nagios"
 PATHS = sorted({command.path for command in all_commands()} - set(WITHOUT_TARGET))
@@ -37,38 +37,38 @@ def line_of(path: str) -> list[str]:
     return words
 
 
-def nowhere(folder: Path) -> str:
-    return str(folder / "nowhere")
+def nowhere(directory: Path) -> str:
+    return str(directory / "nowhere")
 
 
-def beside_nowhere(folder: Path) -> str:
-    return str(folder / "nowhere" / ".." / "x")
+def beside_nowhere(directory: Path) -> str:
+    return str(directory / "nowhere" / ".." / "x")
 
 
-def a_file(folder: Path) -> str:
-    (folder / "file").write_text("{}")
-    return str(folder / "file")
+def a_file(directory: Path) -> str:
+    (directory / "file").write_text("{}")
+    return str(directory / "file")
 
 
-def a_folder(folder: Path) -> str:
-    (folder / "folder").mkdir(exist_ok=True)
-    return str(folder / "folder")
+def a_directory(directory: Path) -> str:
+    (directory / "directory").mkdir(exist_ok=True)
+    return str(directory / "directory")
 
 
-def below_a_file(folder: Path) -> str:
-    return a_file(folder) + "/x"
+def below_a_file(directory: Path) -> str:
+    return a_file(directory) + "/x"
 
 
-def broken_link(folder: Path) -> str:
-    if not (folder / "link").is_symlink():
-        (folder / "link").symlink_to(folder / "nowhere")
-    return str(folder / "link")
+def broken_link(directory: Path) -> str:
+    if not (directory / "link").is_symlink():
+        (directory / "link").symlink_to(directory / "nowhere")
+    return str(directory / "link")
 
 
-def a_loop(folder: Path) -> str:
-    if not (folder / "loop").is_symlink():
-        (folder / "loop").symlink_to("loop")
-    return str(folder / "loop")
+def a_loop(directory: Path) -> str:
+    if not (directory / "loop").is_symlink():
+        (directory / "loop").symlink_to("loop")
+    return str(directory / "loop")
 
 
 def empty(_: Path) -> str:
@@ -80,7 +80,7 @@ def too_long(_: Path) -> str:
 
 
 BAD_ROOTS = (nowhere, beside_nowhere, a_file, below_a_file, broken_link, a_loop, empty, too_long)
-BAD_SNAPSHOTS = (nowhere, a_file, a_folder, below_a_file, broken_link, a_loop, empty, too_long)
+BAD_SNAPSHOTS = (nowhere, a_file, a_directory, below_a_file, broken_link, a_loop, empty, too_long)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -94,9 +94,9 @@ def test_every_command_checks_the_target_first(
         named = bad(tmp_path)
         before = everything(tmp_path)
         code = main([option, named, *line_of(path)])
-        told = capfd.readouterr()
+        printed = capfd.readouterr()
         # A plug-in answers on standard output, and 2 would be CRITICAL there.
-        answer, other = (told.out, told.err) if path == PLUG_IN else (told.err, told.out)
+        answer, other = (printed.out, printed.err) if path == PLUG_IN else (printed.err, printed.out)
         assert code == (3 if path == PLUG_IN else 2), (bad.__name__, answer)
         assert option in answer, bad.__name__
         assert named in answer, bad.__name__
@@ -104,8 +104,8 @@ def test_every_command_checks_the_target_first(
         assert everything(tmp_path) == before, bad.__name__
 
 
-def everything(folder: Path) -> list[str]:
-    return sorted(str(path) for path in folder.rglob("*"))
+def everything(directory: Path) -> list[str]:
+    return sorted(str(path) for path in directory.rglob("*"))
 
 
 @pytest.mark.parametrize("bad", BAD_ROOTS)
@@ -140,9 +140,9 @@ def test_an_option_that_names_nothing_is_no_default(
     monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     code = main([*line_of(path), *([f"{flag}="] if joined else [flag, ""])])
-    told = capfd.readouterr()
-    answer, other = (told.out, told.err) if path == PLUG_IN else (told.err, told.out)
-    assert code == (3 if path == PLUG_IN else 2), told
+    printed = capfd.readouterr()
+    answer, other = (printed.out, printed.err) if path == PLUG_IN else (printed.err, printed.out)
+    assert code == (3 if path == PLUG_IN else 2), printed
     assert f"{flag} is empty" in answer
     assert other == ""
     assert everything(tmp_path) == []
@@ -168,8 +168,8 @@ def test_an_option_whose_variable_is_not_set_leaves_nothing_out(
     monkeypatch.setenv("FINGERPRINT_ACTIVATION_CODE", "x" * 20)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1")
     code = main(["--vault", vault, path, *more, *([f"{flag}="] if joined else [flag, ""])])
-    told = capfd.readouterr()
-    assert (code, told.out) == (2, ""), told
+    printed = capfd.readouterr()
+    assert (code, printed.out) == (2, ""), printed
     assert everything(tmp_path) == []
 
 
@@ -215,9 +215,9 @@ def test_the_root_itself_is_this_machine(tmp_path: Path, named: str) -> None:
 def test_an_unreadable_root_is_reported(tmp_path: Path) -> None:
     """Checked as another user, for whom permissions count."""
     (tmp_path / "closed").mkdir(mode=0o700)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == "root" and folder != Path("/") and str(folder).startswith("/tmp/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
+    for directory in (tmp_path, *tmp_path.parents):
+        if directory.owner() == "root" and directory != Path("/") and str(directory).startswith("/tmp/"):
+            directory.chmod(directory.stat().st_mode | 0o055)
     done = command_as_nobody("--root", str(tmp_path / "closed"), "check", env=environment(tmp_path / "state"))
     assert done.returncode == 2, done.stderr
     assert "invalid --root: it cannot be read (Permission denied)\n  Run it as root\n" in done.stderr

@@ -240,11 +240,11 @@ def test_each_command_answers_in_text_and_json(made: Path, words: tuple[str, ...
         (("check", "fleet.parquet", "--to", "fleet.parquet"), 4, "exists"),
         (("check", "fleet.parquet", "--rejects", "bad.jsonl"), 4, "exists"),
         (("check", "fleet.parquet", "--format", "csv"), 2, "unknown format"),
-        (("plan", "fleet.parquet", "--refused", "all"), 2, "no percentage"),
+        (("plan", "fleet.parquet", "--refused", "all"), 2, "must be a percentage"),
         (("plan", "fleet.parquet", "--event", "flood"), 2, "no event"),
         (("clones", "fleet.parquet", "--percent", "0"), 2, "invalid percentage 0"),
         (("clones", "fleet.parquet", "--limit", "-1"), 2, "0 or more"),
-        (("pack", "fleet.parquet", "x.jsonl"), 2, "digests are no text"),
+        (("pack", "fleet.parquet", "x.jsonl"), 2, "digests cannot be written as JSON Lines"),
         (("report", "fleet.parquet", "bad.jsonl"), 4, "exists"),
     ],
 )

@@ -47,7 +47,7 @@ def test_this_host_is_not_cleaned_while_the_agent_runs(tmp_path: Path) -> None:
             for root in ("/", "//", "/tmp/.."):
                 done = run("--root", root, *words, env=env)
                 assert done.returncode == 4
-                assert "the agent runs" in done.stderr
+                assert "the agent is running" in done.stderr
         finally:
             process.kill()
 

@@ -266,7 +266,7 @@ def test_unknown_condition_is_reported_with_the_valid_ones(
 ) -> None:  # fmt: skip
     answer = asked(setup, *words)
     assert (answer.state, answer.items) == (UNKNOWN, {})
-    assert answer.text.startswith("there is no condition '")
+    assert answer.text.startswith("no such condition: '")
     assert "any-drift, ip-alone, vacuous, weak-id, copy, will-hibernate, never" in answer.text
 
 

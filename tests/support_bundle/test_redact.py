@@ -21,7 +21,7 @@ from fingerprint.support_bundle.identifiers import learn, learn_hash
 from fingerprint.support_bundle.redact import Redactor
 from shared import CORPUS, needs_corpus
 
-# Shrinking thirty random values takes minutes, and the first ones tell as much.
+# Shrinking thirty random values takes minutes, and the first ones show as much.
 QUICK = settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 SERIAL = st.from_regex(r"\A[A-HJ-NP-Z]{2}[2-9A-HJ-NP-Z]{3,14}[2-9]\Z")
 NAME = st.from_regex(r"\A[b-df-hj-np-tv-z]{4}[a-z0-9-]{1,9}[2-9]\Z")
@@ -62,7 +62,7 @@ class Planted:
         )  # fmt: skip
 
     def sentence(self) -> str:
-        """Return all of it in a text that no label tells apart."""
+        """Return all of it in a text without labels."""
         return (
             f"{self.host} ({self.host.upper()}.{self.domain}) has {self.ip}/24, {self.ip6}, {self.mac} "
             f"{self.permanent.replace(':', '-').upper()} {self.permanent.replace(':', '')}; {self.serial}/{self.board} "
@@ -72,8 +72,8 @@ class Planted:
             f"{self.permanent[:8]}:…:{self.permanent[-2:]}"
         )
 
-    def texts(self) -> list[dict[str, Any]]:
-        """Return commands whose texts have it behind labels, in columns, in lists and in bytes."""
+    def commands(self) -> list[dict[str, Any]]:
+        """Return commands whose outputs have it behind labels, in columns, in lists and in bytes."""
         dmidecode = (
             f"# dmidecode 3.3\n\nHandle 0x0300, DMI type 3, 21 bytes\nChassis Information\n\tType: Rack\n"
             f"\tSerial Number: {self.chassis}\n\tAsset Tag: {self.asset}\n\n"
@@ -108,8 +108,8 @@ class Planted:
         for make in (machine, board, windows):
             # Also on a board without it, so that no value stands in a sentence only.
             taken = deepcopy(snapshot({**self.source(make), "dmi": True}))
-            # The system's own texts come first, and these behind them.
-            taken["commands"] += self.texts()
+            # The system's own strings come first, and these behind them.
+            taken["commands"] += self.commands()
             table = "/sys/firmware/dmi/tables/DMI"
             taken["files"].setdefault(table, {"text": self.serial})
             taken["files"].update({
@@ -137,8 +137,8 @@ def planted(draw: Any) -> Planted:
     return Planted(draw)
 
 
-def whole(files: dict[str, bytes]) -> str:
-    # Also what is told with zero bytes in between, as UTF-16 has them.
+def joined(files: dict[str, bytes]) -> str:
+    # Also with zero bytes in between, as UTF-16 has them.
     return b"\n".join(files.values()).decode().replace("\\u0000", "")
 
 
@@ -154,7 +154,7 @@ def test_no_planted_identifier_survives_redaction(found: Planted) -> None:
             "free": lambda: [found.sentence(), {"text": found.sentence(), "deep": [[found.sentence()]]}],
             "fields": lambda: {f"f{number}": value for number, value in enumerate(found.values)},
         }
-        text = whole(bundle(answers, taken, Redactor(), known)).lower()
+        text = joined(bundle(answers, taken, Redactor(), known)).lower()
         survived = [value for value in found.values if value.lower() in text]
         forms = (found.mac.replace(":", ""), found.permanent.replace(":", "-"), found.uuid.replace("-", ""),
                  f"{found.id[:4]}…{found.id[-4:]}", found.wwn[:16], found.host.upper()[:15])  # fmt: skip
@@ -213,9 +213,9 @@ POWERSHELL = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
 def test_each_source_alone_yields_its_identifiers(argv: list[str], text: str, values: list[str]) -> None:
     """Found in what the command printed, and without any label in another file."""
     taken = {**snapshot(machine()), "commands": [{"argv": argv, "returncode": 0, "stdout": text}]}
-    told = whole(bundle({"free": lambda: " and ".join(values)}, taken, Redactor()))
-    assert [value for value in values if value.lower() in told.lower()] == []
-    assert "Rack 210" in told or "Rack 210" not in text
+    redacted = joined(bundle({"free": lambda: " and ".join(values)}, taken, Redactor()))
+    assert [value for value in values if value.lower() in redacted.lower()] == []
+    assert "Rack 210" in redacted or "Rack 210" not in text
 
 
 def test_objects_of_wmi_yield_their_identifiers() -> None:
@@ -228,23 +228,23 @@ def test_objects_of_wmi_yield_their_identifiers() -> None:
         "Win32_BIOS": [{"SerialNumber": serial, "Version": "1.2.3"}],
         "Win32_ComputerSystemProduct": [{"UUID": uuid}], "Win32_DiskDrive": {"error": "EIO", "message": "no"},
     }  # fmt: skip
-    told = whole(bundle({"free": lambda: " and ".join(values)}, {**snapshot(machine()), "wmi": wmi}, Redactor()))
-    assert [value for value in values if value.lower() in told.lower()] == []
-    assert "Rack 210" in told
+    redacted = joined(bundle({"free": lambda: " and ".join(values)}, {**snapshot(machine()), "wmi": wmi}, Redactor()))
+    assert [value for value in values if value.lower() in redacted.lower()] == []
+    assert "Rack 210" in redacted
 
 
 def test_a_raw_table_is_left_out_in_every_form() -> None:
     taken = snapshot(machine())
     for entry in ({"text": "\1\4 HIDDEN77"}, {"base64": "SElEREVONzc="}):
-        told = whole(bundle({}, {**taken, "files": {"/sys/firmware/dmi/tables/DMI": entry}, "firmwareTable": entry},
-                            Redactor()))  # fmt: skip
-        assert "HIDDEN77" not in told
-        assert "SElEREVONzc" not in told
+        files = {"/sys/firmware/dmi/tables/DMI": entry}
+        redacted = joined(bundle({}, {**taken, "files": files, "firmwareTable": entry}, Redactor()))
+        assert "HIDDEN77" not in redacted
+        assert "SElEREVONzc" not in redacted
 
 
 @pytest.mark.parametrize("event", CHANGES)
 def test_a_redacted_pair_of_recordings_gets_the_same_score(event: str) -> None:
-    """What was equal is equal and what differed differs, also in the texts that are hashed."""
+    """What was equal is equal and what differed differs, also in the output that is hashed."""
     before, after = before_and_after(event)
     redactor = Redactor()
     for taken in (before, after):
@@ -308,9 +308,9 @@ def test_strings_of_makers_are_replaced_in_their_section_only() -> None:
         "Handle 0x0B00, DMI type 11, 5 bytes\nOEM Strings\n\tString 1: NORTHWIND\n\tString 2: 07/01/2015\n"
     )
     taken = {**snapshot(machine()), "commands": [{"argv": ["/usr/sbin/dmidecode"], "returncode": 0, "stdout": text}]}
-    told = json.loads(bundle({}, taken, Redactor())["snapshot.json"])["commands"][0]["stdout"]
-    assert "Vendor: NORTHWIND\n\tRelease Date: 07/01/2015" in told
-    assert re.search(r"String 1: oem-\w{6}\n\tString 2: oem-\w{6}\n", told)
+    redacted = json.loads(bundle({}, taken, Redactor())["snapshot.json"])["commands"][0]["stdout"]
+    assert "Vendor: NORTHWIND\n\tRelease Date: 07/01/2015" in redacted
+    assert re.search(r"String 1: oem-\w{6}\n\tString 2: oem-\w{6}\n", redacted)
 
 
 @needs_corpus
@@ -323,14 +323,14 @@ def test_redaction_of_real_machines_removes_ids_and_keeps_models() -> None:
             continue
         command = {"argv": ["/usr/sbin/dmidecode"], "returncode": 0, "stdout": text}
         files = bundle({}, {**snapshot(machine()), "commands": [command]}, Redactor())
-        told = json.loads(files["snapshot.json"])["commands"][0]["stdout"]
+        redacted = json.loads(files["snapshot.json"])["commands"][0]["stdout"]
         for label, value in re.findall(r"(Serial Number|UUID|Asset Tag): *(\S.*?) *$", text, re.MULTILINE):
             if (clean_serial(value) if label != "UUID" else canonical_uuid(value)) and re.search(r"\d", value):
                 checked += 1
-                assert value.lower() not in told.lower(), (path.name, value)
+                assert value.lower() not in redacted.lower(), (path.name, value)
         for label in ("Manufacturer", "Product Name", "Part Number", "Size", "Speed", "Vendor", "Release Date"):
             line = re.compile(rf"^\s*{label}:.*$", re.MULTILINE)
-            assert line.findall(told) == line.findall(text), path.name
+            assert line.findall(redacted) == line.findall(text), path.name
             kept += len(line.findall(text))
     assert checked > 200
     assert kept > 1000
@@ -339,8 +339,8 @@ def test_redaction_of_real_machines_removes_ids_and_keeps_models() -> None:
 def test_short_names_are_replaced_as_words_only() -> None:
     redactor = Redactor()
     learn(redactor, snapshot(machine(host="db")))
-    told = redactor.text("hostname-info: db -> web; feedback of the db-server, doubtful")
-    assert re.fullmatch(r"hostname-info: (host-\w{6}) -> web; feedback of the \1-server, doubtful", told)
+    redacted = redactor.text("hostname-info: db -> web; feedback of the db-server, doubtful")
+    assert re.fullmatch(r"hostname-info: (host-\w{6}) -> web; feedback of the \1-server, doubtful", redacted)
 
 
 def test_a_name_that_is_one_of_our_words_keeps_the_recording() -> None:
@@ -369,4 +369,4 @@ def test_a_malformed_recording_is_redacted_all_the_same() -> None:
     for name, value in cases:
         broken = {**taken, name: value}
         files = bundle({}, broken, Redactor())
-        assert machine()["serial"] not in whole(files)
+        assert machine()["serial"] not in joined(files)

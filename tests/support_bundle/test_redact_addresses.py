@@ -90,10 +90,10 @@ def test_an_ipv4_address_is_replaced_in_every_form(address: str, around: str) ->
     redactor = Redactor()
     expected = redactor.pseudonym("ip", address)
     for name, write in V4_FORMS.items():
-        told = redactor.text(around.format(write(address)))
-        assert survivors(address, write(address), told) == [], (name, told)
+        redacted = redactor.text(around.format(write(address)))
+        assert survivors(address, write(address), redacted) == [], (name, redacted)
         if name != "of IPv6":
-            assert expected in told, (name, told)
+            assert expected in redacted, (name, redacted)
 
 
 @settings(max_examples=20, deadline=None)
@@ -102,9 +102,9 @@ def test_an_ipv6_address_is_replaced_in_every_form(address: str, around: str) ->
     redactor = Redactor()
     expected = redactor.pseudonym("ip6", address)
     for name, write in V6_FORMS.items():
-        told = redactor.text(around.format(write(address)))
-        assert survivors(address, write(address), told) == [], (name, told)
-        assert expected in told, (name, told)
+        redacted = redactor.text(around.format(write(address)))
+        assert survivors(address, write(address), redacted) == [], (name, redacted)
+        assert expected in redacted, (name, redacted)
 
 
 @settings(max_examples=20, deadline=None)
@@ -113,9 +113,9 @@ def test_the_address_of_an_adapter_is_replaced_in_every_form(address: str, aroun
     redactor = Redactor()
     expected = redactor.pseudonym("mac", address)
     for name, write in MAC_FORMS.items():
-        told = redactor.text(around.format(write(address)))
-        assert expected in told, (name, told)
-        assert write(address).lower() not in told.lower(), (name, told)
+        redacted = redactor.text(around.format(write(address)))
+        assert expected in redacted, (name, redacted)
+        assert write(address).lower() not in redacted.lower(), (name, redacted)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_the_address_of_an_adapter_is_replaced_in_every_form(address: str, aroun
     ],
 )  # fmt: skip
 def test_of_a_reversed_network_the_numbers_are_replaced(text: str, expected: str) -> None:
-    told = Redactor().text(text)
-    assert re.fullmatch(rf"(?:64-)?(?:ip|{expected})-[0-9a-f]{{6}}\.(?:in-addr|ip6)\.arpa", told), told
+    redacted = Redactor().text(text)
+    assert re.fullmatch(rf"(?:64-)?(?:ip|{expected})-[0-9a-f]{{6}}\.(?:in-addr|ip6)\.arpa", redacted), redacted
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_an_address_is_not_replaced_within_another_one() -> None:
     redactor = Redactor()
     redactor.learn("ip", "10.20.30.4")
     redactor.learn("ip6", "2001:db8::12")
-    told = redactor.text("10.20.30.4 10.20.30.42 110.20.30.4 2001:db8::12 2001:db8::123 2001:DB8::12%eth0")
-    one, two, three, four, five, six = told.split()
+    redacted = redactor.text("10.20.30.4 10.20.30.42 110.20.30.4 2001:db8::12 2001:db8::123 2001:DB8::12%eth0")
+    one, two, three, four, five, six = redacted.split()
     assert len({one, two, three}) == 3
     assert all(re.fullmatch(r"ip-[0-9a-f]{6}", each) for each in (one, two, three))
     assert four != five
@@ -173,9 +173,9 @@ def test_an_address_in_the_name_of_a_file_is_not_in_a_report(path: str) -> None:
     taken.setdefault("folders", {})[path] = [path.rpartition("/")[2]]
     taken["commands"].append({"argv": ["/bin/cat", path], "returncode": 0, "stdout": path, "stderr": path})
     files = bundle({"free": lambda: [{"file": path, "where": f"{path}: no such file"}]}, taken, Redactor())
-    whole = b"".join(files.values()).decode()
+    joined = b"".join(files.values()).decode()
     for piece in ("198.51.100", "198-51-100", "198_51_100", "02a1b2c3d4e5", "2001:db8"):
-        assert piece not in whole, piece
+        assert piece not in joined, piece
     assert len(json.loads(files["snapshot.json"])["files"]) == len(taken["files"])
 
 
@@ -206,7 +206,7 @@ def seconds(redactor: Redactor, text: str) -> float:
 
 @pytest.mark.parametrize("char", CHARACTERS, ids=ascii)
 def test_ten_megabytes_of_one_character_take_a_few_passes(char: str) -> None:
-    """The plain pass looks at each character, as every one of some thirty patterns has to."""
+    """The plain pass reads each character, as every one of some thirty patterns has to."""
     text = "Serial Number: x" + char * TEN_MEGABYTES + "y"
     begin = time.process_time()
     re.sub("(?<!\x01)\x01(?!\x01)", "", text)
@@ -255,13 +255,13 @@ def test_a_long_value_is_replaced_completely() -> None:
     redactor = Redactor()
     value = "".join(chr(97 + number * 7 % 26) + str(number) for number in range(4000))
     redactor.learn("fingerprint", value)
-    told = redactor.text(f"before {value} after")
-    assert re.fullmatch(r"before (fingerprint-[0-9a-f]{6})+ after", told)
+    redacted = redactor.text(f"before {value} after")
+    assert re.fullmatch(r"before (fingerprint-[0-9a-f]{6})+ after", redacted)
 
 
 @pytest.mark.parametrize("char", ["İ", "ẞ", "Σ", "K", "ſ"])
 def test_letters_whose_lower_case_is_another_length_move_nothing(char: str) -> None:
     redactor = Redactor()
     redactor.learn("serial", "PLANTED-77X")
-    told = redactor.text(f"{char * 50} PLANTED-77X {char}")
-    assert re.fullmatch(rf"{char * 50} serial-[0-9a-f]{{6}} {char}", told)
+    redacted = redactor.text(f"{char * 50} PLANTED-77X {char}")
+    assert re.fullmatch(rf"{char * 50} serial-[0-9a-f]{{6}} {char}", redacted)

@@ -25,7 +25,7 @@ AFTER = {**BEFORE, "host": "db-second.corp.example", "ip": "10.77.3.9", "serial"
 
 
 def secrets_of(source: dict[str, Any]) -> list[str]:
-    """Return everything that tells this host from another one of its kind."""
+    """Return everything that distinguishes this host from another one of its kind."""
     return [
         source["machine_id"], source["host"], source["host"].partition(".")[0], source["ip"], source["uuid"],
         source["serial"], source["board_serial"], *source["disks"], *source["filesystems"],
@@ -63,10 +63,10 @@ def test_a_report_has_no_id_of_the_machine_now_or_before(
     done = report(place, tmp_path / "t.tar.gz", "--redact")
     assert done.returncode == 0, done.stderr
     files = unpacked(tmp_path / "t.tar.gz")
-    whole = "\n".join(files.values()).lower()
+    joined = "\n".join(files.values()).lower()
     for secret in {*secrets_of(BEFORE), *secrets_of(AFTER)}:
-        assert secret.lower() not in whole, secret
-        assert len(secret) <= 12 or f"{secret[:4]}…{secret[-4:]}".lower() not in whole, secret
+        assert secret.lower() not in joined, secret
+        assert len(secret) <= 12 or f"{secret[:4]}…{secret[-4:]}".lower() not in joined, secret
 
 
 def test_what_is_needed_to_help_stays(place: tuple[dict[str, str], list[str]], tmp_path: Path) -> None:
@@ -88,9 +88,9 @@ def test_what_is_needed_to_help_stays(place: tuple[dict[str, str], list[str]], t
         assert readable in files["before.json"], readable
     assert json.loads(files["about.json"])["tools"]["bios-hash"] == "dmidecode 3.3"
     assert json.loads(files["check.json"])["verdict"] == "same"
-    told = json.loads(files["explain.json"])
-    assert told["score"]["matched"] == 5
-    assert told["stable"]["outcome"] in ("same", "cannot-tell", "different")
+    answer = json.loads(files["explain.json"])
+    assert answer["score"]["matched"] == 5
+    assert answer["stable"]["outcome"] in ("same", "cannot-tell", "different")
     assert json.loads(files["evidence.json"])["entries"][0]["ofPresentRecord"]
     assert all(name in files["MANIFEST.txt"] and name in done.stdout for name in files if name != "MANIFEST.txt")
 
@@ -117,20 +117,20 @@ def test_the_diagnosis_is_in_it_without_node_and_account(tmp_path: Path) -> None
     machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:35:00", error))
     assert machine("report", "--redact", str(tmp_path / "t.tar.gz")).returncode == 0
     files = unpacked(tmp_path / "t.tar.gz")
-    told = json.loads(files["diagnosis.json"])
-    assert told["conclusion"]["state"] == "hibernating"
+    answer = json.loads(files["diagnosis.json"])
+    assert answer["conclusion"]["state"] == "hibernating"
     assert "AccessDeniedException" in files["diagnosis.json"]
-    whole = "\n".join(files.values())
+    joined = "\n".join(files.values())
     for secret in (NODE, "111122223333", "56ae2c79-bb35-4903-ab49-59cf9e131aca", machine.record.fingerprint):  # type: ignore[union-attr]
-        assert secret not in whole
+        assert secret not in joined
 
 
 def test_two_reports_share_no_pseudonym(place: tuple[dict[str, str], list[str]], tmp_path: Path) -> None:
     given = []
     for name in ("a", "b"):
         report(place, tmp_path / f"{name}.tar.gz", "--redact")
-        whole = "\n".join(unpacked(tmp_path / f"{name}.tar.gz").values())
-        given.append(set(re.findall(r"\b(?:host|ip|mac|serial|uuid|machine|disk|fs|digest)-[0-9a-f]{6,}\b", whole)))
+        joined = "\n".join(unpacked(tmp_path / f"{name}.tar.gz").values())
+        given.append(set(re.findall(r"\b(?:host|ip|mac|serial|uuid|machine|disk|fs|digest)-[0-9a-f]{6,}\b", joined)))
     assert len(given[0]) == len(given[1]) > 15
     assert not given[0] & given[1]
 
@@ -192,7 +192,7 @@ def test_a_vault_that_cannot_be_read_is_part_of_the_report(tmp_path: Path) -> No
 
 
 def test_a_report_is_written_of_an_unreadable_machine(tmp_path: Path) -> None:
-    """On Windows without its management service nothing can be told, and a ticket is needed just then."""
+    """On Windows without its management service nothing is known, and a ticket is needed just then."""
     taken = {**snapshot(windows()), "services": {"Winmgmt": "stopped"}}
     (tmp_path / "m.json").write_text(json.dumps(taken))
     words = ["--vault", str(tmp_path / "none"), "--snapshot", str(tmp_path / "m.json"), "report"]
@@ -217,11 +217,11 @@ def test_no_secret_of_a_registered_vault_is_in_it(tmp_path: Path) -> None:
         assert run(*words, "deregister", "--yes", env=env).returncode == 0
     for word in ("--redact", "--reveal"):
         assert run(*words, "report", str(tmp_path / f"{word}.tar.gz"), word, env=env).returncode == 0
-        whole = "\n".join(unpacked(tmp_path / f"{word}.tar.gz").values())
+        joined = "\n".join(unpacked(tmp_path / f"{word}.tar.gz").values())
         for secret in (*fingerprints, *(f[:4] + "…" + f[-4:] for f in fingerprints), OLD_REGISTRATION.private_key):
-            assert secret not in whole
+            assert secret not in joined
         for name in ("alice", OLD_REGISTRATION.instance_id):
-            assert (name in whole) == (word == "--reveal"), name
+            assert (name in joined) == (word == "--reveal"), name
 
 
 def test_the_parts_are_the_json_answers_of_the_commands(

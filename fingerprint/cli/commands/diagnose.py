@@ -45,15 +45,17 @@ def run(arguments: Arguments) -> int:
         _list(arguments)
         return EXIT_OK
     if arguments.proxy and not arguments.network:
-        raise UsageError("--proxy says how to ask the --network", remedy="Add --network, or leave --proxy out")
+        raise UsageError("--proxy requires --network", remedy="Add --network, or leave --proxy out")
     # Also of an empty one, such as --account "$ACCOUNT" where the variable is not set.
     if arguments.region is not None:
         require_region(arguments.region)
     if arguments.account is not None and not is_account(arguments.account):
-        raise UsageError(f"{arguments.account[:20]!r} is no account", remedy="The id of an account has 12 digits")
+        raise UsageError(
+            f"invalid --account {arguments.account[:20]!r}: must be 12 digits", remedy="Name the ID of an AWS account"
+        )
     only = [name for name in (arguments.only or "").split(",") if name]
     if arguments.only is not None and not only:
-        raise UsageError("--only names no check", remedy="See: fingerprint diagnose --list")
+        raise UsageError("--only requires the name of a check", remedy="See: fingerprint diagnose --list")
     machine = machine_of(arguments)
     site = Site(
         machine, vault_of(arguments), network=Network(arguments.proxy or "") if arguments.network else None,

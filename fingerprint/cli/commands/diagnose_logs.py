@@ -51,7 +51,7 @@ def run(arguments: Arguments) -> int:
     paths = getattr(arguments, "FILE")  # noqa: B009
     timeline = read_logs(paths, _progress())
     if not timeline.events:
-        warn(f"{timeline.lines} lines, and none of them is one that the agent writes about its fingerprint")
+        warn(f"no line of the agent about its fingerprint in {timeline.lines} lines")
 
     def when(at: str) -> str:
         return log_time(at, offset)

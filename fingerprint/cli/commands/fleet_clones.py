@@ -30,7 +30,7 @@ _WRITTEN = 50_000
 def run(arguments: Arguments) -> int:
     for name in ("limit", "window"):
         if getattr(arguments, name) < 0:
-            raise UsageError(f"--{name} is 0 or more")
+            raise UsageError(f"invalid --{name} {getattr(arguments, name)}: must be 0 or more")
     with reading(arguments, "reading") as given, writing(arguments.to) as writer:
         found = clones(
             given.batches(),

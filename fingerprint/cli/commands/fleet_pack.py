@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def run(arguments: Arguments) -> int:
     if arguments.TO.endswith(".jsonl"):
-        raise UsageError("digests are no text", remedy="Name a file that ends with .arrow or .parquet")
+        raise UsageError(
+            "digests cannot be written as JSON Lines", remedy="Name a file that ends with .arrow or .parquet"
+        )
     with reading(arguments, "packing") as given, TableWriter(arguments.TO) as writer:
         for batch in pack(given.batches(), threads=arguments.threads):
             writer.write(batch)

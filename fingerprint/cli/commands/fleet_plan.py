@@ -44,7 +44,7 @@ def _percent(text: str | None) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise UsageError(f"--refused {text} is no percentage", remedy="Give a number of 0 to 100, such as 0.1")
+        raise UsageError(f"invalid --refused {text}: must be a percentage from 0 to 100", remedy="Name one such as 0.1")
     return share
 
 

@@ -135,7 +135,7 @@ def _refuse(arguments: Arguments) -> None:
     root = arguments.root or os.sep
     if os.path.exists(root) and os.path.samefile(root, os.path.abspath(os.sep)) and _agent_runs():
         raise Refused(
-            "the agent runs: it would write back what is removed",
+            "the agent is running: it would write back what is removed",
             where=arguments.root,
             remedy=f"Stop it (systemctl stop {PACKAGE}) and see that it is not started again",
         )

@@ -74,7 +74,7 @@ def _conditions(words: str | None, default: str) -> set[str]:
     names = {name for name in (default if words is None else words).split(",") if name}
     for name in sorted(names):
         if name not in CONDITIONS:
-            raise UsageError(f"there is no condition {name!r}", remedy=f"Name some of {', '.join(CONDITIONS)}")
+            raise UsageError(f"no such condition: {name!r}", remedy=f"Name one or more of {', '.join(CONDITIONS)}")
     return names
 
 

@@ -54,7 +54,7 @@ def _register(arguments: Arguments) -> int:
         activation_id = arguments.activation_id or os.environ.get(ID_VARIABLE, "")
         code = _code(arguments.code_file)
         if not arguments.region:
-            raise UsageError("no region is named", remedy="Name it with --region, such as --region eu-west-1")
+            raise UsageError("--region is required", remedy="Name the region, such as --region eu-west-1")
         if provider:
             _require_metadata(arguments, provider)
         try:

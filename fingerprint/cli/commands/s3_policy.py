@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def run(arguments: Arguments) -> int:
     region = arguments.region
     if region is None:
-        raise UsageError("the region is missing", remedy="Name it with --region, such as --region us-east-2")
+        raise UsageError("--region is required", remedy="Name the region, such as --region us-east-2")
     if arguments.endpoint is not None and not arguments.check:
-        raise UsageError("--endpoint says where to --check", remedy="Add --check, or leave --endpoint out")
+        raise UsageError("--endpoint requires --check", remedy="Add --check, or leave --endpoint out")
     if arguments.proxy is not None and not arguments.check:
-        raise UsageError("--proxy says how to --check", remedy="Add --check, or leave --proxy out")
+        raise UsageError("--proxy requires --check", remedy="Add --check, or leave --proxy out")
     for name, given in (("--dual-stack", arguments.dual_stack), ("--fips", arguments.fips)):
         if given and not arguments.check:
             raise UsageError(f"{name} requires --check", remedy=f"Add --check, or leave {name} out")
@@ -54,7 +54,9 @@ def _require_endpoint(url: str) -> None:
     try:
         require_url(url)
     except Unreached:
-        raise UsageError(f"{url!r} is no URL that can be asked", remedy="Name one as https://host:port") from None
+        raise UsageError(
+            f"invalid --endpoint {url!r}: must be a URL of http or https", remedy="Name one as https://host:port"
+        ) from None
 
 
 def _endpoint(arguments: Arguments) -> str:

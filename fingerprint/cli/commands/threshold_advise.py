@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 def run(arguments: Arguments) -> int:
     tolerate, reject = _events(arguments.tolerate), _events(arguments.reject)
     if not tolerate and not reject:
-        raise UsageError(
-            "neither --tolerate nor --reject names an event", remedy="See: fingerprint whatif --list-events"
-        )
+        raise UsageError("--tolerate or --reject is required", remedy="See: fingerprint whatif --list-events")
     path: str | None = None
     if arguments.standard:
         advice = advise(tolerate, reject)

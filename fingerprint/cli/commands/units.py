@@ -71,7 +71,7 @@ def _system(named: str | None) -> str:
             raise UsageError(f"there are no service files for {sys.platform}", remedy=f"Name --system: {known}")
         return system
     if named not in _TEMPLATES:
-        raise UsageError("there is no such system", where=f"--system {named}", remedy=f"Name one of {known}")
+        raise UsageError("no such system", where=f"--system {named}", remedy=f"Name one of {known}")
     return named
 
 
@@ -100,7 +100,7 @@ def _path(system: str, path: str, option: str) -> str:
             remedy=f"Name an absolute path with {option}",
         )  # fmt: skip
     if not flavour.basename(path):
-        raise UsageError("this is a directory", where=f"{option} {path}", remedy="Name a file in it")
+        raise UsageError("the path is a directory", where=f"{option} {path}", remedy="Name a file in it")
     if not path.isprintable() or any(character in path for character in _UNWRITABLE[system]):
         raise UsageError(
             f"the path has a character that service files of {system} cannot hold", where=f"{option} {path!a}",

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def run(arguments: Arguments) -> int:
     if arguments.checks is not None and arguments.checks < 1:
-        raise UsageError("--checks is less than 1", remedy="Leave it out to go on until it is ended")
+        raise UsageError(
+            f"invalid --checks {arguments.checks}: must be 1 or more", remedy="Leave it out to check without end"
+        )
 
     def print_event(event: Event) -> None:
         if arguments.output == "json":

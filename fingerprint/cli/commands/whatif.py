@@ -59,7 +59,7 @@ def named_event(name: str) -> Event:
     """
     event = event_of(name)
     if event is None:
-        raise UsageError(f"there is no event {name!r}", remedy="See: fingerprint whatif --list-events")
+        raise UsageError(f"no such event: {name!r}", remedy="See: fingerprint whatif --list-events")
     return event
 
 
@@ -71,7 +71,7 @@ def _attributes(names: str | None) -> tuple[str, ...]:
         full = attribute_of(name.strip())
         if full is None:
             raise UsageError(
-                f"there is no attribute {name.strip()!r}",
+                f"no such attribute: {name.strip()!r}",
                 remedy="They are: id, uuid, ip, mac, host, disk, cpu, mem, bios, sys, or their full names",
             )
         found.append(full)

@@ -164,7 +164,7 @@ def test_a_foreign_account_comes_before_a_hibernation(machine: AgentMachine, onl
 def test_an_invalid_account_is_a_usage_error(machine: AgentMachine, account: str) -> None:
     done = machine("diagnose", "--account", account)
     assert done.returncode == 2
-    assert "is no account" in done.stderr
+    assert "must be 12 digits" in done.stderr
     assert "12 digits" in done.stderr
 
 
