@@ -1,4 +1,4 @@
-"""No regular expression of the package takes more than linear time: texts are written by others.
+"""No regular expression of the package takes more than linear time: others write its input.
 
 Each is found where it is used, and attacked at each of its repetitions: with what leads there, then many of what is
 repeated, then something that fits nowhere.
@@ -154,7 +154,7 @@ def _fits(item: Any, flags: int) -> str:
 
 
 def _text(items: Any, flags: int) -> str:
-    """Return the shortest text that fits some items, as far as that can be told."""
+    """Return the shortest text that fits some items, as far as that is known."""
     found = ""
     for code, value in items:
         if code in (constants.MAX_REPEAT, constants.MIN_REPEAT):
@@ -181,7 +181,7 @@ def _repeated(items: Any, flags: int, before: str = "") -> Iterator[tuple[str, s
                 for char in _fits(next(iter(value[2])), flags) if len(value[2]) == 1 else ():
                     yield lead, char
                 yield lead, _text(value[2], flags)
-                # Begun again and again.
+                # Begun at each repetition.
                 yield "", lead + _text(value[2], flags)
                 yield lead, lead + _text(value[2], flags)
             yield from _repeated(value[2], flags, lead)

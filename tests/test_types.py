@@ -119,7 +119,7 @@ def values_of_the_package() -> Iterator[type[Value]]:
             yield kind
 
 
-def test_every_value_is_copied_and_pickled_whole() -> None:
+def test_every_value_is_copied_and_pickled_completely() -> None:
     """Whatever its constructor asks for: a copy has the fields of the original."""
     kinds = list(values_of_the_package())
     assert len(kinds) > 70

@@ -1,14 +1,12 @@
-"""Find the words of tools/words.txt, which this project does not write, and fail where a file gains one.
+"""Find the words of tools/words.txt, which this project does not write.
 
-    python tools/words.py                   fails if a file has more of them than tools/words-baseline.txt says
-    python tools/words.py --list [FILE...]  prints each use, of all files or of these
-    python tools/words.py --update          lowers the counts of the baseline to those of today
-    python tools/words.py --update --force  writes those of today, also where they are higher or the file is new
+    python tools/words.py             prints each use in all files, and fails if there is one
+    python tools/words.py FILE...     only in these files
 
 In Python it reads comments, docstrings, other strings and the names that a file defines (not those that it only uses);
 in other files everything. tools/words-allowed.txt has uses that are right, each with its reason.
 
-Exit code: 0 no file has more than the baseline; 1 some file has; 2 a list cannot be used.
+Exit code: 0 no use; 1 some, or an allowed use that no longer occurs; 2 a list cannot be used.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-WORDS, ALLOWED, BASELINE = "tools/words.txt", "tools/words-allowed.txt", "tools/words-baseline.txt"
+WORDS, ALLOWED = "tools/words.txt", "tools/words-allowed.txt"
 # Directories of sources whose names begin with a dot; all others are of tools.
 DOTTED = {".ci", ".github"}
 GENERATED = {"build", "dist", "results", "site", "__pycache__"}
@@ -210,39 +208,11 @@ def files(root: Path) -> list[str]:
     return sorted(found)
 
 
-def baseline(root: Path) -> dict[str, int]:
-    """Return how many uses each file may have.
-
-    Raises:
-        NotUsable: a line is not `COUNT PATH`.
-    """
-    counts = {}
-    for number, line in _lines(root / BASELINE) if (root / BASELINE).exists() else ():
-        count, _, path = line.partition(" ")
-        if not count.isdecimal() or not path:
-            raise NotUsable(f"{BASELINE}:{number}: not `COUNT PATH`: {line}")
-        counts[path] = int(count)
-    return counts
-
-
-def _write_baseline(root: Path, counts: dict[str, int]) -> None:
-    lines = [f"{count} {path}\n" for path, count in sorted(counts.items()) if count]
-    head = "# Made by `python tools/words.py --update`: how many words of words.txt each file has at most.\n"
-    (root / BASELINE).write_text(head + "".join(lines), "utf-8")
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", metavar="FILE", help="with --list: only these")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--update", action="store_true")
-    parser.add_argument("--force", action="store_true", help="with --update: also raise counts and add files")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="only these files")
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.files and not options.list:
-        parser.error("FILE requires --list")
-    if options.force and not options.update:
-        parser.error("--force requires --update")
     try:
         return _run(options)
     except NotUsable as error:
@@ -257,28 +227,16 @@ def _run(options: argparse.Namespace) -> int:
     known = files(root)
     if unknown := sorted(only - set(known)):
         raise NotUsable(f"not a file that is read: {', '.join(unknown)}")
-    uses = {path: words.in_file(path, _text(root / path)) for path in known if not only or path in only}
-    if options.list:
-        for path, found in uses.items():
-            _print(path, found, words)
-        print(f"{sum(map(len, uses.values()))} uses")
-        return 0
-    counts = {path: len(found) for path, found in uses.items()}
-    before = baseline(root)
-    risen = [path for path, count in counts.items() if count > before.get(path, 0)]
-    if options.update and (options.force or not risen):
-        _write_baseline(root, counts)
-        print(f"{sum(before.values())} -> {sum(counts.values())} uses")
-        return 0
-    for path in risen:
-        print(f"{path}: {counts[path]} uses, {before.get(path, 0)} in {BASELINE}")
-        _print(path, uses[path], words)
-    unused = words.unused()
+    count = 0
+    for path in sorted(only) or known:
+        for use in words.in_file(path, _text(root / path)):
+            print(f'{path}:{use.line}: {use.kind}: "{use.word}": {words.replacements[use.word]}')
+            count += 1
+    # Of some files nothing follows about the allowances of others.
+    unused = [] if only else words.unused()
     for allowance in unused:
         print(f"{ALLOWED}: remove the line, which matches nothing: {allowance}")
-    if fewer := sum(before.values()) - sum(counts.values()):
-        print(f"{abs(fewer)} {'fewer' if fewer > 0 else 'more'} than {BASELINE}", file=sys.stderr)
-    return 1 if risen or unused else 0
+    return 1 if count or unused else 0
 
 
 def _text(path: Path) -> str:
@@ -286,11 +244,6 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8", errors="replace")
     except OSError as error:
         raise NotUsable(f"cannot open {path}: {error.strerror}") from None
-
-
-def _print(path: str, uses: list[Use], words: Words) -> None:
-    for use in uses:
-        print(f'{path}:{use.line}: {use.kind}: "{use.word}": {words.replacements[use.word]}')
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def test_a_line_of_help_is_short_and_begins_with_a_verb(path: str) -> None:
     assert len(text) <= 60
     assert text[0].islower()
     assert not text.endswith(".")
-    assert text.split()[0] not in ("tell", "do", "be", "stay", "which", "the", "what", "how", "a", "an")
+    assert text.split()[0] not in ("do", "be", "stay", "which", "the", "what", "how", "a", "an")
 
 
 @pytest.mark.parametrize("columns", ["40", "60", "80", "120"])

@@ -1,4 +1,4 @@
-"""tools/words.py finds a word wherever people read it, and holds each file to its count in the baseline."""
+"""tools/words.py finds a word wherever people read it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,6 @@ def test_word_is_found_in_each_kind_of_text(path: str, text: str, said: str, tre
     done = run(tree)
     assert done.returncode == 1
     assert f"{path}:{said}" in lines_of(done)
-    assert f"{path}: {len(lines_of(done))} uses, 0 in tools/words-baseline.txt" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -129,48 +128,6 @@ def test_similar_text_passes(path: str, text: str, tree: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def baseline(tree: Path) -> dict[str, int]:
-    lines = (tree / "tools/words-baseline.txt").read_text().splitlines()
-    return {path: int(count) for count, _, path in (line.partition(" ") for line in lines if not line.startswith("#"))}
-
-
-def test_file_is_held_to_its_count(tree: Path) -> None:
-    page = tree / "docs/page.md"
-    page.write_text("told told\n")
-    assert run(tree, "--update", "--force").returncode == 0
-    assert baseline(tree) == {"docs/page.md": 2}
-    assert run(tree).returncode == 0
-    page.write_text("told folder told\n")
-    done = run(tree)
-    assert (done.returncode, len(lines_of(done))) == (1, 3)
-    # Another file is no place to put them.
-    page.write_text("told\n")
-    (tree / "docs/other.md").write_text("told\n")
-    done = run(tree)
-    assert done.returncode == 1
-    assert 'docs/other.md:1: text: "told": the other word' in done.stdout
-    assert "page.md" not in done.stdout
-
-
-def test_an_update_only_lowers(tree: Path) -> None:
-    page = tree / "docs/page.md"
-    page.write_text("told told\n")
-    assert run(tree, "--update").returncode == 1
-    assert not (tree / "tools/words-baseline.txt").exists()
-    run(tree, "--update", "--force")
-    page.write_text("told\n")
-    done = run(tree)
-    assert (done.returncode, done.stderr) == (0, "1 fewer than tools/words-baseline.txt\n")
-    done = run(tree, "--update")
-    assert (done.returncode, done.stdout, baseline(tree)) == (0, "2 -> 1 uses\n", {"docs/page.md": 1})
-    page.write_text("told told\n")
-    assert run(tree, "--update").returncode == 1
-    assert baseline(tree) == {"docs/page.md": 1}
-    page.write_text("shown\n")
-    assert run(tree, "--update").returncode == 0
-    assert baseline(tree) == {}
-
-
 def test_allowance_lets_one_use_pass(tree: Path) -> None:
     (tree / "docs/page.md").write_text("I was told\nthat\n\nfolder\n")
     (tree / "tools/words-allowed.txt").write_text("docs/*.md | I was told\\sthat | a quotation\n")
@@ -191,7 +148,6 @@ def test_allowance_lets_one_use_pass(tree: Path) -> None:
         ("tools/words.txt", "", "tools/words.txt: no words"),
         ("tools/words-allowed.txt", "* | told\n", "tools/words-allowed.txt:1: not `GLOB"),
         ("tools/words-allowed.txt", "* | ( | why\n", "tools/words-allowed.txt:1: invalid regular expression"),
-        ("tools/words-baseline.txt", "x docs/page.md\n", "tools/words-baseline.txt:1: not `COUNT PATH`"),
         ("pkg/module.py", "x = (\n", "pkg/module.py:1: invalid Python"),
     ],
 )
@@ -208,16 +164,19 @@ def test_a_missing_list_has_exit_code_2(tree: Path) -> None:
     assert (done.returncode, "cannot open" in done.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("words", [["--force"], ["docs/page.md"], ["--list", "docs/none.md"]])
-def test_wrong_arguments_have_exit_code_2(words: list[str], tree: Path) -> None:
-    assert run(tree, *words).returncode == 2
+def test_an_unknown_file_has_exit_code_2(tree: Path) -> None:
+    done = run(tree, "docs/none.md")
+    assert (done.returncode, "docs/none.md" in done.stderr) == (2, True)
 
 
-def test_the_uses_of_one_file_can_be_listed(tree: Path) -> None:
+def test_named_files_are_read_alone(tree: Path) -> None:
     (tree / "docs/page.md").write_text("told\n")
     (tree / "docs/other.md").write_text("told\n")
-    done = run(tree, "--list", "docs/page.md")
-    assert (done.returncode, done.stdout) == (0, 'docs/page.md:1: text: "told": the other word\n1 uses\n')
+    (tree / "tools/words-allowed.txt").write_text("docs/third.md | told | a quotation\n")
+    done = run(tree, "docs/page.md")
+    assert (done.returncode, done.stdout) == (1, 'docs/page.md:1: text: "told": the other word\n')
+    done = run(tree, "pkg/module.py")
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_each_word_of_the_list_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
