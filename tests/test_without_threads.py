@@ -63,7 +63,7 @@ def test_no_command_fails_where_nothing_can_be_started(tmp_path: Path, words: li
         assert "is not loaded" not in done.stderr
         assert done.returncode in (0, 1, 3, 4), done.stderr
         if words[0] == "diagnose":
-            assert "Warning: no thread can be started" in done.stdout
+            assert "Warning: cannot start a thread" in done.stdout
     finally:
         for path in sorted(place.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
