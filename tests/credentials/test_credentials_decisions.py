@@ -277,3 +277,14 @@ def test_an_environment_that_is_not_known_leaves_the_winner(tmp_path: Path) -> N
     order = credential_order("user", str(tmp_path), None)
     assert (order.winner, order.findings) == ("", ())
     assert order.undecided.startswith("instance-profile")
+
+
+@pytest.mark.parametrize("sdk", DIALECTS)
+@pytest.mark.parametrize("line", ["k=v", "k= v", "k =v", "k = v"])
+def test_each_sdk_reads_a_short_setting(sdk: str, line: str) -> None:
+    assert DIALECTS[sdk](f"[p]\n{line}\n")["p"]["k"] == "v"
+
+
+def test_a_line_that_is_no_setting_has_no_value() -> None:
+    lines = list(lines_of("before\n[p]\n= value\nno setting\n"))
+    assert [(line.kind, line.start) for line in lines] == [("", 0), ("section", 0), ("", 0), ("", 0)]
