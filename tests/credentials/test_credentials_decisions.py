@@ -15,10 +15,10 @@ from fingerprint.credentials import imds_server
 from fingerprint.credentials.cache import FLOOR_SECONDS, LEAST_SECONDS, CredentialCache
 from fingerprint.credentials.imds_server import ROLE, CredentialServer
 from fingerprint.credentials.profile_dialects import DIALECTS, config_file, keys_of, lines_of
-from fingerprint.credentials.profile_file import updated
+from fingerprint.credentials.profile_file import update, updated
 from fingerprint.credentials.refresher import pause_after
 from fingerprint.credentials.sources import State, credential_order
-from fingerprint.errors import AccessDenied, Refused, Unreachable, UsageError
+from fingerprint.errors import AccessDenied, InputError, Refused, Unreachable, UsageError
 from fingerprint.registration.role_token import RoleCredentials
 
 HOUR, START = 3600.0, 1_800_000_000.0
@@ -288,3 +288,12 @@ def test_each_sdk_reads_a_short_setting(sdk: str, line: str) -> None:
 def test_a_line_that_is_no_setting_has_no_value() -> None:
     lines = list(lines_of("before\n[p]\n= value\nno setting\n"))
     assert [(line.kind, line.start) for line in lines] == [("", 0), ("section", 0), ("", 0), ("", 0)]
+
+
+@pytest.mark.parametrize("at", ["file/credentials", "directory"])
+def test_a_file_that_cannot_be_written_is_an_input_error(tmp_path: Path, at: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "directory" / "inner").mkdir(parents=True)
+    with pytest.raises(InputError) as caught:
+        update(str(tmp_path / at), "p", new_keys())
+    assert str(tmp_path) in caught.value.where
