@@ -13,6 +13,7 @@ from fingerprint.vault import FINGERPRINT_KEY, evidence
 from fingerprint.vault.damage import DAMAGED_BYTES, differing_bytes, newer_than, threshold_change
 from fingerprint.vault.evidence import EvidenceStore, record_tag
 from fingerprint.vault.history import LAST_WRITTEN
+from fingerprint.vault.integrity import manifest_state
 from fingerprint.vault.records import decode_fingerprint, decode_manifest, encode_fingerprint
 
 RECORD = FingerprintRecord("979b554b-0d67-42c6-9730-48443b3016dd", HardwareHash({"machine-id": "3d12\n"}), 40)
@@ -187,3 +188,27 @@ def test_a_vault_is_registered_by_a_complete_registration(vault: Vault) -> None:
         edit.store_registration(RegistrationRecord("mi-0123456789abcdef0", "eu-west-1", private_key="a2V5"), why="test")
     assert vault.read_registration().registered
     assert vault.raw("RegistrationKey")
+
+
+def test_an_error_that_was_read_once_is_the_answer_again(vault: Vault) -> None:
+    """An observation says one thing of a record, also if the record is fixed meanwhile."""
+    store(vault, "a")
+    path = Path(vault.data_path(FINGERPRINT_KEY))
+    good = path.read_bytes()
+    path.write_bytes(b"{")
+    kept = vault.keeping()
+    for content in (b"{", good):
+        path.write_bytes(content)
+        with pytest.raises(VaultCorrupt):
+            kept.read()
+    assert vault.read().fingerprint == "a"
+
+
+def test_a_manifest_that_is_broken_has_a_consequence(vault: Vault) -> None:
+    store(vault, "a")
+    assert manifest_state(vault).sound
+    (Path(vault.path) / "Manifest").write_bytes(b"{")
+    state = manifest_state(vault)
+    assert not state.sound
+    assert isinstance(state.consequence, str)
+    assert state.consequence
