@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from fingerprint.types import RegistrationRecord
 from fingerprint.vault import FINGERPRINT_KEY, evidence
 from fingerprint.vault.damage import DAMAGED_BYTES, differing_bytes, newer_than, threshold_change
 from fingerprint.vault.evidence import EvidenceStore, record_tag
+from fingerprint.vault.files import Folder
 from fingerprint.vault.history import LAST_WRITTEN
 from fingerprint.vault.integrity import manifest_state
 from fingerprint.vault.records import decode_fingerprint, decode_manifest, encode_fingerprint
@@ -212,3 +215,20 @@ def test_a_manifest_that_is_broken_has_a_consequence(vault: Vault) -> None:
     assert not state.sound
     assert isinstance(state.consequence, str)
     assert state.consequence
+
+
+def test_a_new_file_is_durable_by_its_directory_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[bool] = []
+    flush = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        flush(descriptor)
+
+    with Folder.make(str(tmp_path / "new"), 0o700) as folder:
+        monkeypatch.setattr(os, "fsync", fsync)
+        folder.append("lines", b"one\n")
+        assert flushed == [False, True]
+        folder.append("lines", b"two\n")
+        assert flushed == [False, True, False]
+        assert folder.read("lines") == b"one\ntwo\n"
