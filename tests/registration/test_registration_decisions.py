@@ -7,6 +7,7 @@ import socket
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -467,3 +468,34 @@ def _read_and_close(listener: socket.socket) -> None:
                 connection.recv(65536)
     except OSError:
         return
+
+
+def test_a_request_for_which_no_thread_starts_was_not_sent(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    made = Registration(vault, RecordedMachine(SAME), policy="strict", endpoint="http://127.0.0.1:9", proxy="")
+    monkeypatch.setattr("fingerprint.registration.transport.Thread.start", start)
+    monkeypatch.setattr("fingerprint.registration.activation.ThreadPoolExecutor", Serial)
+    with pytest.raises(Unreachable) as caught:
+        made.register(ACTIVATION, CODE, REGION)
+    assert (caught.value.uncertain, pending(vault)) == (False, [])
+
+
+class Serial:
+    """A pool without threads."""
+
+    def __init__(self, _: int) -> None:
+        pass
+
+    def __enter__(self) -> Serial:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, function: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function())
+        return future
