@@ -499,3 +499,32 @@ class Serial:
         future: Future[Any] = Future()
         future.set_result(function())
         return future
+
+
+class Rotating(Service):
+    """A service that asks for a new key, and takes it."""
+
+    def role_token(self, node: str, key: NodeKey, fingerprint: str) -> RoleCredentials:
+        super().role_token(node, key, fingerprint)
+        return credentials_of(UpdateKeyPair=True)
+
+    def update_key(self, node: str, key: NodeKey, new: NodeKey) -> None:
+        self.accepted[node] = new.public()
+
+
+@pytest.mark.parametrize("left", ["", "an agent runs"])
+def test_a_key_that_the_service_asks_for_has_the_date_of_now(
+    vault: Vault, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fingerprint.registration.flow.rotation_left", lambda _: left)
+    old = NodeKey.generate()
+    before = with_keys(vault, old)
+    service = Rotating()
+    service.accepted[NODE] = old.public()
+    assert flow(vault, service).role_token().access_key_id == ANSWER["AccessKeyId"]
+    after = vault.read_registration()
+    if left:
+        assert after == before
+    else:
+        assert NodeKey.decode(after.private_key, "here").public() == service.accepted[NODE] != old.public()
+        assert after.private_key_created_date == created_date(int(1_800_000_000.25 * 1e9))
