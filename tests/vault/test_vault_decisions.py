@@ -225,10 +225,10 @@ def test_a_new_file_is_durable_by_its_directory_too(tmp_path: Path, monkeypatch:
         flushed.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
         flush(descriptor)
 
-    with Folder.make(str(tmp_path / "new"), 0o700) as folder:
+    with Folder.make(str(tmp_path / "new"), 0o700) as made:
         monkeypatch.setattr(os, "fsync", fsync)
-        folder.append("lines", b"one\n")
+        made.append("lines", b"one\n")
         assert flushed == [False, True]
-        folder.append("lines", b"two\n")
+        made.append("lines", b"two\n")
         assert flushed == [False, True, False]
-        assert folder.read("lines") == b"one\ntwo\n"
+        assert made.read("lines") == b"one\ntwo\n"
