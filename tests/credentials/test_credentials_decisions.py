@@ -12,7 +12,7 @@ import pytest
 from fingerprint import Vault
 from fingerprint.credentials import cache as cache_module
 from fingerprint.credentials import imds_server
-from fingerprint.credentials.cache import FLOOR_SECONDS, LEAST_SECONDS, CredentialCache
+from fingerprint.credentials.cache import LEAST_SECONDS, SHORTEST_PAUSE_SECONDS, CredentialCache
 from fingerprint.credentials.imds_server import ROLE, CredentialServer
 from fingerprint.credentials.profile_dialects import DIALECTS, config_file, keys_of, lines_of
 from fingerprint.credentials.profile_file import update, updated
@@ -126,7 +126,7 @@ def test_renewed_credentials_are_kept(service: Service) -> None:
     new = service.cache().renew()
     assert new.access_key_id == "ASIA2"
     assert service.cache().get() == new
-    service.now += FLOOR_SECONDS - 1
+    service.now += SHORTEST_PAUSE_SECONDS - 1
     assert service.cache().renew() == new
 
 

@@ -384,5 +384,5 @@ def test_an_agent_that_exits_leaves_a_record_that_is_there(host: AgentMachine, r
         host.record = b"{"
     made = concluded(host, ("vault", problem(tag=VAULT_EXITS)))
     assert (made.state, made.because) == ("broken", "vault")
-    other = AgentMachine(host.folder / "other")
+    other = AgentMachine(host.directory / "other")
     assert (made.text == concluded(other, ("vault", problem(tag=VAULT_EXITS))).text) is readable

@@ -14,7 +14,7 @@ from fingerprint.types import RegistrationRecord
 from fingerprint.vault import FINGERPRINT_KEY, evidence
 from fingerprint.vault.damage import DAMAGED_BYTES, differing_bytes, newer_than, threshold_change
 from fingerprint.vault.evidence import EvidenceStore, record_tag
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Directory
 from fingerprint.vault.history import LAST_WRITTEN
 from fingerprint.vault.integrity import manifest_state
 from fingerprint.vault.records import decode_fingerprint, decode_manifest, encode_fingerprint
@@ -225,7 +225,7 @@ def test_a_new_file_is_durable_by_its_directory_too(tmp_path: Path, monkeypatch:
         flushed.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
         flush(descriptor)
 
-    with Folder.make(str(tmp_path / "new"), 0o700) as made:
+    with Directory.make(str(tmp_path / "new"), 0o700) as made:
         monkeypatch.setattr(os, "fsync", fsync)
         made.append("lines", b"one\n")
         assert flushed == [False, True]
