@@ -92,7 +92,7 @@ def test_three_failed_attempts_raise_the_last_error(vault: Vault) -> None:
     assert (machine.pauses, data(vault)) == ([5.0] * 3, before)
 
 
-def test_the_record_of_the_last_attempt_is_the_one_that_is_replaced(vault: Vault) -> None:
+def test_the_record_of_the_last_attempt_is_replaced(vault: Vault) -> None:
     """Another process set the threshold between the second and the third attempt."""
     store(vault)
     machine = Scripted(OTHER, pause_2=lambda: set_threshold(Vault(vault.path, state=vault.state), 77))
@@ -106,13 +106,13 @@ def raced(vault: Vault, winner: FingerprintRecord) -> Raced:
     return found
 
 
-def test_the_first_fingerprint_of_another_process_is_the_one_of_the_vault(vault: Vault) -> None:
+def test_the_fingerprint_of_the_first_process_is_kept(vault: Vault) -> None:
     winner = FingerprintRecord("of another process", collect(unix_machine()).hardware_hash, 40)
     assert Gate(raced(vault, winner), unix_machine(), policy="strict").fingerprint() == winner.fingerprint
     assert vault.read() == winner
 
 
-def test_a_first_record_is_refused_where_another_process_was_first(vault: Vault) -> None:
+def test_a_first_record_is_rejected_after_another_process(vault: Vault) -> None:
     winner = FingerprintRecord("of another process", collect(unix_machine()).hardware_hash, 40)
     with pytest.raises(Refused):
         first_record(raced(vault, winner), unix_machine())
@@ -208,7 +208,7 @@ def test_no_other_threshold_can_be_set(vault: Vault, threshold: int) -> None:
     assert data(vault) == before
 
 
-def test_a_record_for_a_registration_is_the_vaults_own_on_its_machine(vault: Vault) -> None:
+def test_a_registration_on_its_machine_keeps_the_vaults_record(vault: Vault) -> None:
     new, recorder = prepared_record(vault, unix_machine(), 55)
     assert (new.threshold, new.hardware_hash) == (55, collect(unix_machine()).hardware_hash)
     assert recorder is not None

@@ -128,7 +128,7 @@ def test_a_deregistered_machine_begins_anew(machine: AgentMachine) -> None:
     assert machine("check").returncode == 0
 
 
-def test_a_vault_that_was_never_registered_begins_anew_after_a_reset(tmp_path: Path) -> None:
+def test_a_vault_never_registered_starts_over_after_a_reset(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.registration = None
     machine.record = FingerprintRecord()
@@ -144,9 +144,7 @@ def test_a_registration_that_cannot_be_read_lets_nothing_be_made(machine: AgentM
     assert vault.read().fingerprint == ""
 
 
-def test_a_fingerprint_of_the_agent_that_was_registered_here_is_not_called_replaced(
-    machine: AgentMachine, service: LocalService
-) -> None:
+def test_a_fingerprint_registered_here_is_not_called_replaced(machine: AgentMachine, service: LocalService) -> None:
     """Set the threshold, let the agent replace the fingerprint, register again: that is the one to keep."""
     vault = vault_of(machine)
     assert machine("threshold", "set", "50").returncode == 0

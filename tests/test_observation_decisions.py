@@ -53,7 +53,7 @@ def test_an_unchanged_host_keeps_its_identity(host: AgentMachine) -> None:
     assert (found.evidence, found.stable, found.evidence_problem) == (None, None, "")
 
 
-def test_a_host_that_changed_a_little_has_a_next_check_and_no_problem(host: AgentMachine) -> None:
+def test_a_slightly_changed_host_has_a_check_and_no_problem(host: AgentMachine) -> None:
     host.is_now(disk="total 4")
     found = taken(host)
     assert (found.outcome, found.level, found.exit_code, found.problems) == ("same", "ok", 0, ())
@@ -100,7 +100,7 @@ def unread(host: AgentMachine) -> None:
     host.snapshot["takenBy"] = {"uid": 0, "asAgent": True, "rawIo": True}
 
 
-def test_a_vault_without_a_record_has_the_error_in_place_of_a_comparison(host: AgentMachine) -> None:
+def test_a_vault_without_a_record_has_an_error_no_comparison(host: AgentMachine) -> None:
     host.record = host.registration = None
     found = taken(host)
     assert (found.comparison, found.outlook, found.outcome) == (None, None, "cannot-tell")
@@ -122,7 +122,7 @@ def test_a_value_that_is_not_text_stops_the_agent(host: AgentMachine) -> None:
     assert (found.level, found.exit_code) == ("finding", 1)
 
 
-def test_a_fingerprint_that_the_logs_say_was_replaced_is_a_problem(host: AgentMachine) -> None:
+def test_a_fingerprint_replaced_by_the_logs_is_a_problem(host: AgentMachine) -> None:
     host.log("amazon-ssm-agent.log", REPLACED_LOG)
     found = taken(host)
     assert found.state.regenerated
@@ -180,7 +180,7 @@ def windows(agent: str, version: str = "10.0.26100", **changes: Any) -> Recorded
     return RecordedMachine(windows_snapshot(version, agent=AGENTS[agent], **changes))
 
 
-def test_a_changed_recipe_is_the_same_machine_that_the_agent_rejects(tmp_path: Path) -> None:
+def test_a_changed_recipe_is_the_same_machine_but_rejected(tmp_path: Path) -> None:
     vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
     first_record(vault, windows("wmic"))
     found = Observation.take(vault, windows("json"))
@@ -211,7 +211,7 @@ def test_the_outcome_is_that_of_the_recipe_of_the_record(tmp_path: Path, changed
     assert outcome_of(found.verdict) == "different"
 
 
-def test_a_record_with_threshold_disabled_matches_another_machine(host: AgentMachine) -> None:
+def test_a_record_with_threshold_disabled_matches_any_machine(host: AgentMachine) -> None:
     assert isinstance(host.record, FingerprintRecord)
     host.record = host.record.replace(threshold=-1)
     other_machine(host)

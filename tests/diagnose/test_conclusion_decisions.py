@@ -119,7 +119,7 @@ def test_findings_give_the_state_the_cause_and_the_steps(
     assert made.text.endswith((".", "`)."))
 
 
-def test_a_vault_in_which_the_agent_mints_comes_with_a_warning_first(host: AgentMachine) -> None:
+def test_a_vault_in_which_the_agent_mints_has_a_warning_first(host: AgentMachine) -> None:
     made = concluded(host, ("vault", problem(tag=VAULT_MINTS)), ("running", problem("other", "not-running")))
     assert (made.state, made.because) == ("broken", "vault")
     assert made.steps[1:] == (step(),)
@@ -316,7 +316,7 @@ class Restored(Site):
         ("2026-11-24T11:50:00Z", [("fingerprint", problem("other", "differs"))], "fingerprint"),
     ],
 )
-def test_an_agent_that_holds_the_fingerprint_from_before_the_restore(
+def test_an_agent_that_holds_the_fingerprint_before_the_restore(
     host: AgentMachine, restored_at: str | None, more: list[Found], because: str
 ) -> None:
     host.log("amazon-ssm-agent.log", waiting_log(MISMATCH))
@@ -347,9 +347,7 @@ def test_a_worker_that_waits_has_causes_of_its_own(host: AgentMachine, text: str
     ("name", "finding"),
     [("configuration", problem("cause", "configuration")), ("vault", problem("cause", VAULT_EXITS))],
 )
-def test_what_keeps_the_agent_from_starting_is_fixed_before_the_restart(
-    host: AgentMachine, name: str, finding: Finding
-) -> None:
+def test_what_blocks_the_agent_is_fixed_before_the_restart(host: AgentMachine, name: str, finding: Finding) -> None:
     made = waits(host, (name, finding), error=DENIED)
     assert len(made.steps) == 3
     assert made.steps[-1][1] == restart_command(host.site())
@@ -371,7 +369,7 @@ def test_a_diagnosis_failed_or_is_undetermined_by_any_finding() -> None:
         diagnosis["three"]
 
 
-def test_what_could_not_be_answered_is_named_with_the_first_reason(host: AgentMachine) -> None:
+def test_unanswered_checks_are_named_with_the_first_reason(host: AgentMachine) -> None:
     made = concluded(host, ("two", UNREAD), ("three", OTHER_UNREAD))
     assert "two" in made.text
     assert "three" in made.text

@@ -391,7 +391,7 @@ def test_a_deregistered_vault_keeps_its_members(vault: Vault, provider: str | No
     assert vault.read_registration() == RegistrationRecord(provider=cleared)
 
 
-def test_a_registration_counts_without_the_file_for_other_programs(vault: Vault) -> None:
+def test_a_registration_counts_without_the_metadata_file(vault: Vault) -> None:
     metadata = Path(vault.path).parent / "registration"
     (metadata / "not-empty").mkdir(parents=True)
     made = register(vault, Service(NODE))
