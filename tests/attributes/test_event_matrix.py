@@ -127,5 +127,5 @@ def test_the_readme_counts_the_events_and_the_right_verdicts() -> None:
     decided = [event for event in EVENTS if event.truth != Truth.UNDECIDABLE]
     right = [event for event in decided if REFERENCE[event.name][0] == (event.truth == Truth.SAME)]
     page = " ".join((ROOT / "README.md").read_text().split())
-    assert f"of {len(EVENTS)} events that happen to machines it is right about all" in page
+    assert f"It is right about all {len(EVENTS)} events of the tests" in page
     assert f"the agent's rules about {len(right)} of the {len(decided)} that can be decided" in page
