@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -9,15 +10,18 @@ from pathlib import Path
 import pytest
 
 from fingerprint import FingerprintRecord, HardwareHash, Vault
-from fingerprint.errors import VaultCorrupt
+from fingerprint.errors import VaultChanged, VaultCorrupt, VaultUnreadable, VaultUnsafe
 from fingerprint.types import RegistrationRecord
-from fingerprint.vault import FINGERPRINT_KEY, evidence
+from fingerprint.vault import FINGERPRINT_KEY, _posix_exchange, evidence, other_records, retention
 from fingerprint.vault.damage import DAMAGED_BYTES, differing_bytes, newer_than, threshold_change
 from fingerprint.vault.evidence import EvidenceStore, record_tag
 from fingerprint.vault.files import Directory
 from fingerprint.vault.history import LAST_WRITTEN
 from fingerprint.vault.integrity import manifest_state
+from fingerprint.vault.journal import FOUND, parsed
 from fingerprint.vault.records import decode_fingerprint, decode_manifest, encode_fingerprint
+from fingerprint.vault.remedies import first_remedy, restore_remedy
+from fingerprint.vault.state_keys import find_key, real_path, state_key
 
 RECORD = FingerprintRecord("979b554b-0d67-42c6-9730-48443b3016dd", HardwareHash({"machine-id": "3d12\n"}), 40)
 AT = "2026-11-24T12:00:00Z"
@@ -232,3 +236,163 @@ def test_a_new_file_is_durable_by_its_directory_too(tmp_path: Path, monkeypatch:
         made.append("lines", b"two\n")
         assert flushed == [False, True, False]
         assert made.read("lines") == b"one\ntwo\n"
+
+
+def test_each_kind_of_entry_has_its_bound(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, bound in ((retention.REPLACED, 2), (retention.REGISTRATION, 4), (retention.ROUTINE, 1)):
+        monkeypatch.setitem(retention.KEPT, kind, bound)
+    store(vault, *"abcdefg")
+    with vault.edit() as edit:
+        edit.store(RECORD.replace(fingerprint="g", threshold=41), why="test")
+    journal = Path(vault.history.path)
+    lines = list(parsed(retention.compacted(journal.read_bytes(), lambda key: vault.raw(key))))
+    # The first two, those of the kind, and the last.
+    assert [line["number"] for _, line in lines if line] == [1, 2, 6, 7, 8]
+
+
+def test_a_damaged_line_stays_as_it_is(vault: Vault) -> None:
+    store(vault, "a", "b", "c")
+    data = Path(vault.history.path).read_bytes()
+    lines = data.splitlines(keepends=True)
+    damaged = next(number for number, line in enumerate(lines) if b'"number":2' in line and b'"of"' not in line)
+    lines[damaged] = lines[damaged].replace(b'"why":"test"', b'"why":"tess"')
+    after = retention.compacted(b"".join(lines), lambda key: vault.raw(key))
+    assert after.count(lines[damaged]) == 1
+    assert [line["number"] if line else None for _, line in parsed(after)] == [1, None, 3]
+
+
+def no_exchange(*_: object, **_more: object) -> None:
+    raise OSError(errno.ENOSYS, "not implemented")
+
+
+def test_a_failed_renaming_leaves_no_temporary_file(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system that cannot exchange names, too."""
+    [a] = store(vault, "a")
+    monkeypatch.setattr(_posix_exchange, "exchange_names", no_exchange)
+    path = Path(vault.data_path(FINGERPRINT_KEY))
+    names = sorted(os.listdir(path.parent))
+    with Directory.open(str(path.parent)) as directory:
+        with pytest.raises(VaultChanged):
+            directory.put(path.name, b"new", b"other", lambda *_: None)
+        assert sorted(os.listdir(path.parent)) == names
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "rename", no_exchange)
+            with pytest.raises(VaultUnreadable) as caught:
+                directory.put(path.name, b"new", a, lambda *_: None)
+        assert caught.value.where == str(path)
+        assert sorted(os.listdir(path.parent)) == names
+        assert path.read_bytes() == a
+        directory.put(path.name, b"new", a, lambda *_: None)
+    assert path.read_bytes() == b"new"
+
+
+def test_bytes_written_during_a_change_are_in_the_journal(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    [a] = store(vault, "a")
+    other = encode_fingerprint(RECORD.replace(fingerprint="of the agent"))
+    path = Path(vault.data_path(FINGERPRINT_KEY))
+    exchange = _posix_exchange.exchange_names
+
+    def overtaken(descriptor: int, temporary: str, name: str) -> None:
+        if path.read_bytes() == a:
+            path.write_bytes(other)
+        exchange(descriptor, temporary, name)
+
+    monkeypatch.setattr(_posix_exchange, "exchange_names", overtaken)
+    with vault.edit() as edit, pytest.raises(VaultChanged):
+        edit.store(RECORD.replace(fingerprint="b"), why="test")
+    assert path.read_bytes() == other
+    last = vault.history.changes()[-1]
+    assert (last.before, last.after, last.why) == (a, other, FOUND)
+
+
+def test_found_bytes_follow_the_last_ones(vault: Vault) -> None:
+    _, b = store(vault, "a", "b")
+    other = encode_fingerprint(RECORD.replace(fingerprint="of the agent"))
+    Path(vault.data_path(FINGERPRINT_KEY)).write_bytes(other)
+    store(vault, "c")
+    found = [change.before for change in vault.history.changes() if change.after == other]
+    assert found == [b]
+
+
+def test_another_program_changes_a_record_or_takes_it_back(vault: Vault) -> None:
+    a, _ = store(vault, "of an earlier time", "b")
+    path = Path(vault.data_path(FINGERPRINT_KEY))
+    for data, back in ((encode_fingerprint(RECORD.replace(fingerprint="of the agent")), False), (a, True)):
+        path.write_bytes(data)
+        vault.read()
+        assert vault.notice
+        assert vault.rolled_back is back
+
+
+def test_a_path_without_links_is_found_as_far_as_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    (tmp_path / "link").symlink_to(real)
+    assert real_path(str(tmp_path / "link")) == str(real)
+    assert real_path(str(tmp_path / "link/none/Vault")) == str(real / "none/Vault")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert real_path(str(tmp_path / "loop")) == str(tmp_path / "loop")
+    assert real_path(str(tmp_path / ("x" * 300))) == str(tmp_path / ("x" * 300))
+
+    def broken(path: str, *, strict: bool = False) -> str:
+        raise OSError(errno.EIO, "input/output error")
+
+    monkeypatch.setattr(os.path, "realpath", broken)
+    with pytest.raises(VaultUnreadable):
+        real_path(str(real))
+
+
+def test_a_state_that_others_may_write_names_a_vault_by_path(vault: Vault) -> None:
+    store(vault, "a")
+    assert find_key(vault.state, vault.path).settled
+    (Path(vault.state) / "history").chmod(0o777)
+    key = find_key(vault.state, vault.path)
+    assert (key.name, key.settled, key.noted) == (state_key(vault.path), False, False)
+    with pytest.raises(VaultUnsafe):
+        find_key(vault.state, vault.path, to_write=True)
+
+
+def test_a_remedy_says_whether_there_are_copies(vault: Vault) -> None:
+    """The journal has one that does not help, or none."""
+    assert "holds no copy of InstanceFingerprint, or" in restore_remedy(vault, FINGERPRINT_KEY)
+    store(vault, "a")
+    assert "holds no copy of InstanceFingerprint that helps, or" in restore_remedy(vault, FINGERPRINT_KEY)
+    store(vault, "b")
+    assert "Restore the copy of" in restore_remedy(vault, FINGERPRINT_KEY)
+
+
+def test_an_unsafe_registration_stops_writing_only(vault: Vault) -> None:
+    store(vault, "a")
+    Path(vault.data_path(FINGERPRINT_KEY)).unlink()
+    Path(vault.data_path("RegistrationKey")).symlink_to("elsewhere")
+    assert first_remedy(vault, FINGERPRINT_KEY, to_write=False)
+    with pytest.raises(VaultUnsafe):
+        first_remedy(vault, FINGERPRINT_KEY, to_write=True)
+
+
+def test_the_other_vault_may_hold_a_broken_registration(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(vault, "a")
+    there = Vault(vault.path + " of ours", state=vault.state)
+    with there.edit() as edit:
+        edit.store_registration(RegistrationRecord("mi-0123456789abcdef0", "eu-west-1", private_key="a2V5"), why="test")
+    monkeypatch.setattr(other_records, "reference_vault", lambda: vault.path)
+    monkeypatch.setattr(other_records, "own_vault", lambda: there.path)
+    assert other_records.other(vault) is None
+    vault.by_default = True
+    found = other_records.other(vault)
+    assert found is not None
+    assert f"the vault {there.path} holds a registration" in found.what
+    Path(there.data_path("RegistrationKey")).write_bytes(b"{")
+    found = other_records.other(vault)
+    assert found is not None
+    assert f"the registration in {there.path} cannot be read" in found.what
+
+
+def test_an_observation_keeps_the_record_that_it_read(vault: Vault) -> None:
+    store(vault, "a")
+    kept = vault.keeping()
+    assert kept.read().fingerprint == "a"
+    store(vault, "b")
+    kept.files.forget()
+    assert kept.read().fingerprint == "a"
+    assert vault.read().fingerprint == "b"
