@@ -18,6 +18,7 @@ from fingerprint.credentials.profile_dialects import DIALECTS, config_file, keys
 from fingerprint.credentials.profile_file import update, updated
 from fingerprint.credentials.refresher import pause_after
 from fingerprint.credentials.sources import State, credential_order
+from fingerprint.credentials.unix_socket import UnixSocket
 from fingerprint.errors import AccessDenied, InputError, Refused, Unreachable, UsageError
 from fingerprint.registration.role_token import RoleCredentials
 
@@ -164,6 +165,13 @@ def test_a_token_is_good_for_its_time(server: CredentialServer, monkeypatch: pyt
     assert not server.knows("é")
 
 
+def test_a_server_that_stops_removes_its_unix_socket(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with CredentialServer(service.cache(), dict, unix=UnixSocket(str(path))):
+        assert path.is_socket()
+    assert not path.exists()
+
+
 TEXT = """\
 [default]
 aws_access_key_id = A
@@ -242,6 +250,8 @@ def test_keys_that_a_file_cannot_hold_are_refused(secret: str) -> None:
     [
         ("[a]\nx = 1\n[p]\naws_access_key_id = A\n  more\n", "p", "file:5"),
         ("[DEFAULT]\naws_security_token = old\n[p]\n", "p", "file:2"),
+        # Other SDKs take the later one of two profiles.
+        ("[a]\nx = 1\n[p]\nx = 1\n[ p ]\naws_access_key_id = O\naws_secret_access_key = O\n", "p", "file:3"),
     ],
 )
 def test_a_line_that_stands_in_the_way_is_named(text: str, profile: str, where: str) -> None:
