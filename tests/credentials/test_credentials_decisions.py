@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -19,8 +20,9 @@ from fingerprint.credentials.profile_file import update, updated
 from fingerprint.credentials.refresher import pause_after
 from fingerprint.credentials.sources import State, credential_order
 from fingerprint.credentials.unix_socket import UnixSocket
-from fingerprint.errors import AccessDenied, InputError, Refused, Unreachable, UsageError
+from fingerprint.errors import AccessDenied, InputError, Refused, Unreachable, UsageError, VaultBusy
 from fingerprint.registration.role_token import RoleCredentials
+from fingerprint.vault.files import Directory
 
 HOUR, START = 3600.0, 1_800_000_000.0
 
@@ -129,6 +131,22 @@ def test_renewed_credentials_are_kept(service: Service) -> None:
     assert service.cache().get() == new
     service.now += SHORTEST_PAUSE_SECONDS - 1
     assert service.cache().renew() == new
+
+
+def test_a_process_waits_two_minutes_for_another(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one asks the service, with all retries."""
+    now = [0.0]
+    directory = Path(service.cache().path).parent
+    directory.mkdir(0o700, parents=True)
+    with Directory.open(str(directory)) as other:
+        other.lock(0)
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "monotonic", lambda: now[0])
+            patched.setattr(time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+            with pytest.raises(VaultBusy):
+                service.cache().get()
+    assert 120 <= now[0] < 121
+    assert service.count == 0
 
 
 @pytest.mark.parametrize("failures", [0, 1, 5, 30])
