@@ -144,6 +144,12 @@ def test_a_broken_recording_is_no_evidence() -> None:
     assert Sources(RecordedMachine(lacking)).output_of(("/usr/sbin/dmidecode", "-t", "bios")) is None
     assert sources.output_of(("/usr/bin/no-such", "command")) is None
     assert causes(compared(before, now))["bios-hash"].certain
+    broken = deepcopy(before)
+    sources = Sources(RecordedMachine(broken))
+    entry = next(one for one in broken["commands"] if one["argv"][-1] == "bios")
+    entry.pop("stdout", None)
+    entry["stdoutBase64"] = "!"
+    assert sources.output_of(tuple(entry["argv"])) is None
 
 
 @pytest.mark.parametrize(
