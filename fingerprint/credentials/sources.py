@@ -75,11 +75,19 @@ class Source(Value):
 
 
 class Finding(Value):
-    """A fault of a source: `what` is wrong, `where`, and its `remedy`."""
+    """A fault of a source.
+
+    Attributes:
+        what: the fault.
+        where: its file or variables.
+        remedy: what to do.
+        exposed: whether other users may read the keys; SDKs read them all the same.
+    """
 
     what: str
     where: str
     remedy: str
+    exposed: bool = False
 
 
 class Order(Value):
@@ -216,7 +224,8 @@ def _file(name: str, disk: _Disk, path: str, section: str, findings: list[Findin
         findings.append(Finding("not an INI file, so no SDK can read it", path, "Fix or remove it"))
         return Source(name, where, State.UNREADABLE, "not an INI file")
     if mode & _OTHERS_MAY and any(parser.has_option(part, SECRET_KEY) for part in parser.sections()):
-        findings.append(Finding(f"other users may read its keys (mode {mode:04o})", path, f"chmod 600 {path}"))
+        what = f"other users may read its keys (mode {mode:04o})"
+        findings.append(Finding(what, path, f"chmod 600 {path}", exposed=True))
     if not parser.has_section(section):
         others = len(parser.sections())
         return Source(name, where, State.ABSENT, f"the file has {others} other profile{'s' * (others != 1)}")

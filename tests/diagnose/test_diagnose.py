@@ -548,6 +548,20 @@ def test_half_a_pair_of_keys_on_a_copied_disk_is_found(machine: AgentMachine, tm
     assert "root uses shared-file" in done.stdout
 
 
+def test_keys_that_others_may_read_fail_the_check_of_files_alone(machine: AgentMachine, tmp_path: Path) -> None:
+    root = copied_disk(tmp_path, machine)
+    (root / "root/.aws").mkdir(parents=True)
+    file = root / "root/.aws/credentials"
+    file.write_text("[default]\naws_access_key_id = AKIAPLANTED\naws_secret_access_key = planted\n")
+    file.chmod(0o644)
+    done = run("--root", str(root), "diagnose", "--only", "credential-order", env=machine.env)
+    assert done.returncode == 0, done.stdout
+    assert "root uses shared-file" in done.stdout
+    done = run("--root", str(root), "diagnose", "--only", "credential-files", env=machine.env)
+    assert done.returncode == 1
+    assert done.stdout.startswith("Others may read the keys in /root/.aws/credentials. ")
+
+
 def test_nothing_is_written_by_a_diagnosis(machine: AgentMachine, tmp_path: Path) -> None:
     root = copied_disk(tmp_path, machine)
 

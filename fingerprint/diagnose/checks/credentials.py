@@ -90,7 +90,8 @@ def order(site: Site) -> Finding:
     unread = next((one for one in found.sources if one.state == State.UNREADABLE), None)
     if unread is not None and not found.winner and not found.findings:
         return unknown(f"{unread.where}: {unread.reason}", *sources, remedy=site.rights)
-    wrong = [one for one in found.findings if not one.what.startswith("others may read")]
+    # The check of the credential files reports those that others may read.
+    wrong = [one for one in found.findings if not one.exposed]
     if wrong:
         return failed(f"{wrong[0].where}: {wrong[0].what}", *sources, remedy=wrong[0].remedy)
     node = "; the agent of a registered node uses its registration in any case" if is_registered(site) else ""
