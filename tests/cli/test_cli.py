@@ -131,6 +131,11 @@ def test_ids_are_masked_unless_revealed(settled: Setup) -> None:
         assert SECRET_ID in settled(*words, "--reveal").stdout
 
 
+def test_every_command_prints_the_same_mask_of_the_id(settled: Setup) -> None:
+    for words in (["show"], ["check"], ["vault", "show"], ["vault", "show", "--output", "json"]):
+        assert f"{SECRET_ID[:4]}…{SECRET_ID[-4:]}" in settled(*words).stdout
+
+
 def test_init_is_refused_where_a_fingerprint_is(settled: Setup) -> None:
     before = settled.record.read_bytes()
     done = settled("vault", "init")

@@ -25,11 +25,13 @@ def run(arguments: Arguments) -> int:
 
 def _show(arguments: Arguments) -> int:
     vault = vault_of(arguments).keeping()
-    answer = vault_show_answer(vault.path, vault.read(), existing_registration(vault), reveal=arguments.reveal)
+    record = vault.read()
+    answer = vault_show_answer(vault.path, record, existing_registration(vault), reveal=arguments.reveal)
     if arguments.output == "json":
         print_json("vault show", answer)
         return EXIT_OK
-    registration, attributes = answer["registration"], answer["hardwareHash"]
+    # The answer's values are masked already: a second mask leaves one character.
+    registration, attributes = answer["registration"], record.hardware_hash
     write(f"Vault        {answer['vault']}")
     write(f"Fingerprint  {printable(answer['fingerprint']) or '(cleared)'}")
     write(f"Threshold    {answer['threshold']}")
