@@ -65,7 +65,7 @@ def _show(
         write(colored(line, color, arguments))
     base = made.groups[""][NOW].refused
     if base:
-        for line in folded(f"{base} have another hardware ID or no hash: every threshold but -1 refuses them.", 76):
+        for line in folded(f"{base} have another hardware ID or no hash: every threshold except -1 rejects them.", 76):
             write(line)
     heading(f"  machines of {rows} that would be rejected, by threshold and event")
     width = max(9, *(len(event) for event in made.events))

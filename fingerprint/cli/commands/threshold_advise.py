@@ -34,16 +34,15 @@ def run(arguments: Arguments) -> int:
         print_json("threshold advise", threshold_advise_answer(path, advice))
         return EXIT_DIFFERS if advice.conflict else EXIT_OK
     if advice.conflict:
-        write("No threshold does that.")
+        write("No threshold meets the requirements.")
         for line in folded(advice.conflict, 76):
             write(f"  {line}")
     else:
-        write(
-            f"{advice.high}" + (f" (all from {advice.low} to {advice.high} do it)" if advice.low < advice.high else "")
-        )
+        others = f" ({advice.low} to {advice.high} meet the requirements)" if advice.low < advice.high else ""
+        write(f"{advice.high}{others}")
     write()
     for bound in advice.bounds:
-        word = "tolerate" if bound.tolerate else "refuse"
+        word = "tolerate" if bound.tolerate else "reject"
         for number, line in enumerate(folded(f"{word} {bound.event}: {bound.why}", 76)):
             write(f"  {line}" if number == 0 else f"    {line}")
     if any(not b.satisfied and b.tolerate for b in advice.bounds):

@@ -92,7 +92,7 @@ def _print(
     for line in folded(f"Would change: {', '.join(changed) or 'nothing'}", 76):
         write(f"  {line}")
     for word, verdict in (("now", now), ("then", then)):
-        lines = folded(f"{'passes ' if verdict.match else 'REFUSED'} {in_words(verdict)}", 70)
+        lines = folded(f"{'passes  ' if verdict.match else 'REJECTED'} {in_words(verdict)}", 70)
         write(f"  {word:6} {lines[0]}")
         for line in lines[1:]:
             write(f"         {line}")
@@ -104,7 +104,7 @@ def _print(
     if steps:
         write()
         rows = [
-            (f"{low}-{high}", str(needed), "passes" if passes else "refused", "passes" if later else "refused")
+            (f"{low}-{high}", str(needed), "passes" if passes else "rejected", "passes" if later else "rejected")
             for low, high, needed, passes, later in steps
         ]
         table(("threshold", "needs", "now", "then"), rows, (9, 5, 8))
