@@ -55,7 +55,7 @@ COMMANDS = (
     Command(
         "fleet clones",
         "fleet",
-        "find hosts that share an identity or are nearly alike",
+        "find hosts that share an identity, and near-clones",
         _FLEETS + "Shared node IDs, fingerprints, vaults, hardware IDs, system UUIDs and hardware addresses; and\n"
         "hosts with other hardware IDs and most attributes equal: all of them, none by guess.\n"
         "Exit codes: 0 no clones, 1 there are some, 3 rows were rejected, or there are none.",
@@ -70,7 +70,7 @@ COMMANDS = (
             _REJECTS,
             _THREADS,
         ),
-        examples=(("fingerprint fleet clones fleet.parquet --percent 60", "also what is less alike"),),
+        examples=(("fingerprint fleet clones fleet.parquet --percent 60", "also with fewer attributes in common"),),
     ),
     Command(
         "fleet diff",

@@ -23,7 +23,7 @@ COMMANDS = (
         ),
         examples=(
             ("sudo fingerprint show", "the hash as the agent computes it"),
-            ("sudo fingerprint show --scheme stable", "what only another machine changes"),
+            ("sudo fingerprint show --scheme stable", "attributes that differ only on another machine"),
         ),
     ),
     Command(
@@ -84,7 +84,7 @@ COMMANDS = (
             Option("--list", "list the checks and run none"),
         ),
         examples=(
-            ("sudo fingerprint diagnose", "at three in the morning"),
+            ("sudo fingerprint diagnose", "why the node is offline"),
             ("sudo fingerprint diagnose --network --output json | jq .conclusion", "with the network, for a script"),
             ("sudo fingerprint diagnose --region eu-west-1 --account 123456789012", "is it in that account"),
             ("sudo fingerprint diagnose --only waiting,version,configuration", "three of the checks"),
@@ -135,7 +135,7 @@ COMMANDS = (
         examples=(
             ("sudo fingerprint snapshot web-7.json", "record this host"),
             ("fingerprint --snapshot web-7.json show", "inspect it elsewhere"),
-            ("sudo fingerprint snapshot before-upgrade.json --keep", "so that later differences can be named"),
+            ("sudo fingerprint snapshot before-upgrade.json --keep", "so that later differences can be explained"),
         ),
     ),
     Command(

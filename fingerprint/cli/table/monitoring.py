@@ -11,7 +11,7 @@ COMMANDS = (
         "run the check as a Nagios plug-in",
         "One line with performance data, and 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (usage errors, too).\n"
         "Conditions: any-drift (an attribute changed), ip-alone (only the same address keeps it), vacuous (any\n"
-        "host with this hardware ID passes), weak-id (the hardware ID is blank, zeros or else no ID), copy\n"
+        "host with this hardware ID passes), weak-id (the hardware ID is blank, zeros or otherwise invalid), copy\n"
         "(scheme stable sees another machine), will-hibernate (the agent stores a new fingerprint at its next check,\n"
         "or has), never.",
         options=(
@@ -19,7 +19,7 @@ COMMANDS = (
             Option("--critical", "conditions of CRITICAL (else will-hibernate)", "CONDITIONS", short="-c"),
             TEXT_ONLY,
         ),
-        examples=(("fingerprint monitor nagios -w any-drift,ip-alone -c will-hibernate", "before it hurts"),),
+        examples=(("fingerprint monitor nagios -w any-drift,ip-alone -c will-hibernate", "alert before hibernation"),),
     ),
     Command(
         "monitor prometheus",

@@ -30,7 +30,7 @@ COMMANDS = (
     Command(
         "vault repair",
         "vault",
-        "list the records in Store in the manifest again",
+        "add unlisted records of Store to the manifest",
         "The agent finds a record only through the manifest. The old file is kept in the history. Files in Store that\n"
         "are no records are named and not listed.\n"
         "Exit codes: 0 nothing to repair or repaired, 1 a part is left, 3 unreadable, 4 --yes is missing or a repair\n"
