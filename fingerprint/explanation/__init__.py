@@ -214,7 +214,7 @@ def _rejection(check: NextCheck | None) -> str:
     if check.runs is False:
         return f"No agent is running. The next one, at its first token request, {then}"
     if check.trigger == Trigger.AT_NEXT_START:
-        running = f"The agent that runs now goes on ({check.how})"
+        running = f"The running agent continues ({check.how})"
         return f"{running}. After its next start, at its first token request, it {then}"
     if check.trigger == Trigger.AT_NEXT_REFRESH:
         return f"The agent that runs now has not compared yet ({check.how}). It does {check.when}: then it {then}"

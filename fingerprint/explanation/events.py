@@ -156,7 +156,7 @@ def _weigh(
     points = _FIT if fits else -_LACKS * len(lacking) - _LACKS * len(unexplained)
     # An event that explains more attributes ranks higher.
     points += len(changed & set(event.ssm))
-    in_favour = [f"it changes just what changed ({_names(changed)})"] if fits else []
+    in_favour = [f"it changes exactly these attributes ({_names(changed)})"] if fits else []
     against = [f"it would change {_names(lacking)}, too"] if lacking else []
     against += [f"it does not explain {_names(unexplained)}"] if unexplained else []
     for fact in facts:

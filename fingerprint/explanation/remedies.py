@@ -126,12 +126,12 @@ def _for_a_copy(verdict: Verdict) -> tuple[Remedy, ...]:
         Remedy("find-original", "Find out which machine is the original, and stop the agent on the copy"),
         Remedy(
             "reset-copy", "On the copy: make a new machine ID, clear the vault and register it for itself",
-            "fingerprint vault reset --yes", "On the original it would throw the registration away",
+            "fingerprint vault reset --yes", "On the original this would invalidate the registration",
         ),
         Remedy(
-            "threshold", "On the original: refuse such copies from now on",
+            "threshold", "On the original: reject such copies from now on",
             f"fingerprint threshold set {min(100, int(verdict.percent) + 1)}",
-            "Innocent changes are refused sooner, too; see: fingerprint threshold advise",
+            "More harmless changes are rejected, too; see: fingerprint threshold advise",
         ),
     )  # fmt: skip
 

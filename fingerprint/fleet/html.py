@@ -208,7 +208,7 @@ def _clusters(clones: Clones) -> str:
     return (
         f"<section id=clones><h2>Clones</h2><p>Near-clones have {clones.needed} or more of {len(clones.attributes)} "
         f"attributes in common and different hardware IDs. Pairs by equal attributes: {escape(pairs or 'none')}.</p>"
-        '<table><tr><th>alike by</th><th class="n">rows</th><th>nodes</th><th>equal</th><th>reading</th></tr>'
+        '<table><tr><th>in common</th><th class="n">rows</th><th>nodes</th><th>equal</th><th>reading</th></tr>'
         f"{''.join(rows)}</table>{ending}</section>"
     )
 

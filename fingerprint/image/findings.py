@@ -11,7 +11,7 @@ from fingerprint.types import Value
 REMOVE, EMPTY, KEEP = "remove", "empty", "keep"
 NODES = ("mi-", "i-")
 _NODE = re.compile(r"(?<![0-9A-Za-z])(?:mi|i)-[0-9a-f]{8,17}(?![0-9A-Za-z])")
-_BY_US = "`fingerprint image clean` does it"
+_BY_US = "Run `fingerprint image clean`"
 # kind: what it is, the action of `clean`, and the remedy.
 KINDS = {
     "vault": ("the vault: registration, private key, fingerprint", REMOVE, _BY_US),

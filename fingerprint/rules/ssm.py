@@ -176,4 +176,4 @@ def threshold_in_words(threshold: int) -> str:
         return "the hardware ID alone decides"
     if needed >= 9:
         return "the IP address must not change"
-    return f"with another IP address, {needed} of 9 attributes must be equal, the hardware ID among them"
+    return f"with another IP address, {needed} of 9 attributes must match, including the hardware ID"

@@ -190,7 +190,7 @@ def _names(path: str, names: Any, redactor: Redactor) -> Any:
 def _manifest(files: dict[str, bytes], redacted: bool) -> str:
     lines = [f"{name:24} {len(data):>9} bytes" for name, data in files.items()]
     how = (
-        "Ids, addresses, names and serial numbers are pseudonyms: equal ones stand for equal values, in all files."
+        "Ids, addresses, names and serial numbers are pseudonyms: in all files equal pseudonyms mean equal values."
         if redacted
         else "NOT REDACTED: it holds ids, addresses and serial numbers."
     )

@@ -242,7 +242,7 @@ def test_a_command_is_aimed_once() -> None:
         advice = Advice(parse(words))
         for text in (
             "Put it back: fingerprint vault restore 0; or see: fingerprint vault history",
-            "fingerprint threshold set 33", "`fingerprint image clean` does it", "sudo fingerprint check",
+            "fingerprint threshold set 33", "Run `fingerprint image clean`", "sudo fingerprint check",
             "Record it again as root, on that machine: fingerprint snapshot FILE", "Find it with: fuser -v DIR. Then",
         ):  # fmt: skip
             once = advice.text(text)

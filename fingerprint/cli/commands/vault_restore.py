@@ -150,8 +150,8 @@ def _restore(arguments: Arguments) -> int:
 def _rebaseline(arguments: Arguments) -> int:
     if not arguments.keep_fingerprint:
         raise UsageError(
-            "a rebaseline keeps the fingerprint and takes the machine as it is now",
-            remedy="Say so with --keep-fingerprint. For a new fingerprint: fingerprint vault reset --yes",
+            "vault rebaseline requires --keep-fingerprint: it stores the present hardware hash, and no new fingerprint",
+            remedy="Add --keep-fingerprint. For a new fingerprint: fingerprint vault reset --yes",
         )
     show_log()
     vault = vault_of(arguments)
@@ -163,7 +163,7 @@ def _rebaseline(arguments: Arguments) -> int:
 def _finish(command: str, plan: Plan, vault: Vault, seen: Vault, arguments: Arguments) -> int:
     if not arguments.dry_run and not arguments.yes:
         raise Refused(
-            f"{command} requires --yes: what it writes is taken for the record of the machine that registered",
+            f"{command} requires --yes: it replaces the record of the registered machine",
             where=vault.path,
             remedy="Nothing was written. See what it would do with --dry-run; do it with --yes",
         )

@@ -171,7 +171,7 @@ def _with_account(site: Site, entry: str, sudoers: FileStatus | None, text: str)
         return warned(f"{SUDOERS} gives rights to others than {USER}", *evidence,
                       remedy="Keep such rules in a file of their own: the agent may replace this one")  # fmt: skip
     if sudoers is not None and sudoers.mode != _SUDOERS_MODE:
-        return warned(f"{SUDOERS} has mode {sudoers.mode:04o} in place of 0440: sudo may refuse it", *evidence,
+        return warned(f"{SUDOERS} has mode {sudoers.mode:04o} in place of 0440: sudo may reject it", *evidence,
                       remedy="Fix its mode", command=f"chmod 440 {SUDOERS}")  # fmt: skip
     if password == "set":
         return warned(f"{USER} has a password, but the agent sets none on Linux", *evidence,
