@@ -116,7 +116,7 @@ def test_every_command_names_the_remedy_of_the_cause(error: str, tmp_path: Path)
     assert done.returncode == 4
     assert text in done.stderr
     assert command in done.stderr
-    assert "Install or repair the agent" not in done.stderr
+    assert "which agent is installed" not in done.stderr
 
 
 def test_where_the_agents_version_is_the_doubt_it_is_asked_for(tmp_path: Path) -> None:
