@@ -137,8 +137,8 @@ def defined(name: str) -> set[str]:
     return found
 
 
-# Names that are imported from where they are re-exported: public ones, and one that depends on the operating system.
-REEXPORTED = {("types", "HardwareHash"), ("types", "Value"), ("types", "Vocabulary"), ("vault/files", "Directory")}
+# The name that is imported from where it is re-exported: it depends on the operating system.
+REEXPORTED = {("vault/files", "Directory")}
 
 
 @pytest.mark.parametrize("name", SOURCES)
