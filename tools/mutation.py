@@ -2,7 +2,7 @@
 
     python tools/mutation.py                         each area, 40 mutants each (group `mutation`, editable install)
     python tools/mutation.py --area vault --seed 2   other mutants, of one area
-    python tools/mutation.py --sample 4              the first 4 of the 40, as CI does
+    python tools/mutation.py --sample 2              the first 2 of the 40, as CI does
     python tools/mutation.py --again results.json    only those that survived in that run
 
 tools/mutation.toml has the areas: their files and tests. tools/mutation-equivalents.toml has the mutants that behave as
@@ -29,9 +29,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import mutants
-import tomllib
 from mutants import Mutant
 from mutation_tests import KILLED, SURVIVED, TIMED_OUT, TOOLS, Copy, NotUsable, Tests
+
+try:
+    import tomllib
+except ModuleNotFoundError:
+    # Python 3.10.
+    import tomli as tomllib
 
 AREAS, EQUIVALENTS = "tools/mutation.toml", "tools/mutation-equivalents.toml"
 EQUIVALENT = "equivalent"
@@ -102,6 +107,30 @@ def _files(root: Path, patterns: list[str]) -> list[str]:
             else:
                 files[file] = None
     return list(files)
+
+
+def read_survivors(file: Path, areas: dict[str, Area]) -> dict[str, list[Mutant]]:
+    """Return the mutants of each area that survived in a run, whatever its seed and sample.
+
+    Raises:
+        NotUsable: the file has no results, or the code no such mutant any more.
+    """
+    found: dict[str, list[Mutant]] = {name: [] for name in areas}
+    try:
+        for figures in json.loads(file.read_text())["areas"]:
+            mutants = {_key(one._asdict()): one for one in areas[figures["area"]].mutants}
+            survived = [one for one in figures["mutants"] if one["outcome"] == SURVIVED]
+            for one in survived:
+                if _key(one) not in mutants:
+                    raise NotUsable(f"{file}: {one['file']}: {one['function']} has no such mutant now of: {one['was']}")
+            found[figures["area"]] = [mutants[_key(one)] for one in survived]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotUsable(f"{file}: not the results of --json: {error!r}") from None
+    return found
+
+
+def _key(mutant: dict[str, Any]) -> tuple[str, str, str, int]:
+    return mutant["file"], mutant["function"], mutant["operator"], mutant["ordinal"]
 
 
 def _change(root: Path, mutant: Mutant) -> tuple[str, str]:
@@ -187,18 +216,15 @@ def run(arguments: argparse.Namespace, directory: Path, copies: list[Copy]) -> i
     areas = read_areas(arguments.root)
     if unknown := set(arguments.area) - set(areas):
         raise NotUsable(f"no such area: {', '.join(sorted(unknown))}; the areas are: {', '.join(areas)}")
-    again: list[dict[str, Any]] | None = None
-    if arguments.again:
-        again = [one for area in json.loads(arguments.again.read_text())["areas"] for one in area["mutants"]]
-        again = [one for one in again if one["outcome"] == SURVIVED]
+    survivors = read_survivors(arguments.again, areas) if arguments.again else None
     copies += [Copy(arguments.root, directory / str(number)) for number in range(arguments.jobs)]
     results = []
     for name in arguments.area or areas:
         area = areas[name]
-        sample = sorted(area.mutants, key=lambda mutant: (mutant.rank(arguments.seed), mutant))[: arguments.sample]
-        if again is not None:
-            wanted = {(one["function"], one["operator"], one["ordinal"]) for one in again}
-            sample = [one for one in sample if (one.function, one.operator, one.ordinal) in wanted]
+        if survivors is None:
+            sample = sorted(area.mutants, key=lambda mutant: (mutant.rank(arguments.seed), mutant))[: arguments.sample]
+        else:
+            sample = survivors[name]
         if sample:
             results.append(run_area(area, sample, copies, arguments.timeout))
             print(row(results[-1]), flush=True)
@@ -206,6 +232,8 @@ def run(arguments: argparse.Namespace, directory: Path, copies: list[Copy]) -> i
     print(f"\nseed {arguments.seed}, at most {arguments.sample} mutants an area")
     print("area".ljust(14) + "".join(f"{title:>12}" for title in titles))
     print(*map(row, results), sep="\n")
+    if not results:
+        raise NotUsable(f"{arguments.again}: no mutant of these areas survived")
     if arguments.json:
         arguments.json.write_text(json.dumps({"seed": arguments.seed, "areas": results}, indent=1))
     failed = [figures["area"] for figures in results if below(figures, arguments.least)]
@@ -215,6 +243,13 @@ def run(arguments: argparse.Namespace, directory: Path, copies: list[Copy]) -> i
         )
         print(f"{EQUIVALENTS} with the reason why it behaves as the code does.")
     return 1 if failed else 0
+
+
+def _stop(*_: object) -> None:
+    """End the run at the first signal; a second one must not end the removal of the copies."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def main() -> int:
@@ -232,7 +267,7 @@ def main() -> int:
     if arguments.jobs < 1 or arguments.sample < 1:
         parser.error("--jobs and --sample must be 1 or more")
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, _stop)
     copies: list[Copy] = []
     try:
         with tempfile.TemporaryDirectory(prefix="mutation-", ignore_cleanup_errors=True) as directory:

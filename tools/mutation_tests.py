@@ -92,6 +92,9 @@ class Copy:
                 start_new_session=True,
             )
             self._process = process
+            if self._stopped:
+                # Between the check above and here.
+                self._kill()
             try:
                 status: int | None = process.wait(seconds)
             except subprocess.TimeoutExpired:

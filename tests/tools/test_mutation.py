@@ -17,7 +17,6 @@ import pytest
 from paths import TOOLS
 
 pytest.importorskip("cosmic_ray")
-pytest.importorskip("tomllib")
 pytestmark = pytest.mark.skipif(not TOOLS.is_dir(), reason="the tools are not part of it")
 
 CODE = '''\
@@ -134,9 +133,11 @@ def test_a_mutant_that_does_not_end_is_timed_out(tree: Path) -> None:
 
 
 def test_the_sample_is_the_same_for_a_seed(tree: Path) -> None:
-    samples = [[one["becomes"] for one in results(tree, "--sample", "3", *seed)[1]["mutants"]] for seed in ([], [])]
-    assert samples[0] == samples[1]
-    assert len(samples[0]) == 3
+    seeds = ((), (), ("--seed", "2"))
+    samples = [results(tree, "--sample", "3", *seed)[1]["mutants"] for seed in seeds]
+    samples = [[(one["was"], one["becomes"]) for one in sample] for sample in samples]
+    assert samples[0] == samples[1] != samples[2]
+    assert [len(sample) for sample in samples] == [3, 3, 3]
 
 
 def test_an_edit_elsewhere_keeps_the_order_of_the_mutants(tree: Path) -> None:
@@ -206,10 +207,31 @@ def test_only_survivors_run_again(tree: Path) -> None:
     (tree.parent / "results.json").rename(file)
     test = TESTS.replace("import sign", "import sign, untested") + "    assert (untested(1), sign(0)) == (2, -1)\n"
     (tree / "tests/test_signs.py").write_text(test)
-    status, after = results(tree, "--again", str(file))
+    # The results name the mutants, so another seed and a small sample leave none out.
+    status, after = results(tree, "--again", str(file), "--seed", "2", "--sample", "1")
     assert len(after["mutants"]) == before["counts"]["survived"]
     assert changes(after, "survived") < changes(before, "survived")
     assert status in {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"function": "removed"}, "fingerprint/signs.py: removed has no such mutant now of: return number + 1"),
+        ({"outcome": "killed"}, "no mutant of these areas survived"),
+        (None, "not the results of --json"),
+    ],
+)
+def test_survivors_that_cannot_run_again_are_an_error(tree: Path, change: dict[str, str] | None, said: str) -> None:
+    mutant = {"file": "fingerprint/signs.py", "function": "untested", "operator": "ReturnNone", "ordinal": 0}
+    mutant |= {"outcome": "survived", "was": "return number + 1"}
+    file = tree.parent / "before.json"
+    file.write_text(
+        "[]" if change is None else json.dumps({"areas": [{"area": "signs", "mutants": [mutant | change]}]})
+    )
+    done = run(tree, "--again", str(file))
+    assert done.returncode == 2
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -225,6 +247,9 @@ def test_an_interrupted_run_leaves_the_tree_and_no_process(tree: Path, tmp_path:
     process = subprocess.Popen(command(tree), env=os.environ | {"TMPDIR": str(temporary)}, stderr=subprocess.PIPE)
     first = wait_for(started, "")
     second = wait_for(started, first)
+    process.send_signal(number)
+    # Who waits presses the keys again, while the copies are removed.
+    time.sleep(0.05)
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (130, b"")
