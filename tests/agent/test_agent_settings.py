@@ -127,7 +127,6 @@ def test_a_vault_of_our_own_ignores_the_agents_configuration(host: Host, service
 
 # Errors of the configuration.
 
-LOOPBACK_ONLY = "http:// is for this host itself only"
 WRONG: list[tuple[Any, str]] = [
     ({"Ssm": {"Endpoint": 7}}, "Ssm.Endpoint is a number: must be a string"),
     ({"ssm": {"ENDPOINT": ["https://a"]}}, "Ssm.Endpoint is a list: must be a string"),

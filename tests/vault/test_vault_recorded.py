@@ -35,7 +35,6 @@ pytestmark = [
 
 REFERENCE_DATA = "/var/lib/amazon/ssm"
 STORED = "Vault/Store/InstanceFingerprint"
-UNCHANGED = "unchanged"
 # Where we do better: (scenario, step) -> the error that is raised instead, with the files untouched.
 BETTER = {
     ("corrupt_store", "fingerprint on corrupt store"): VaultCorrupt,

@@ -36,7 +36,6 @@ from fingerprint.errors import InputError
 from printed import commands_in
 from shared import VECTORS, needs_vectors
 
-DIGEST = "1B2M2Y8AsgTpgAmY7PhCfg=="
 # The attributes that changed in the published case of an upgrade of Ubuntu; the address is logged twice.
 UPGRADE = ("IP Address", "processor-hash", "ipaddress-info", "disk-info", "memory-hash", "bios-hash", "system-hash")
 THRESHOLD = "Machine configuration has changed more than the allowed threshold."

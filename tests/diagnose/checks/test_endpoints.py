@@ -51,7 +51,6 @@ VERSIONS = {
     "3.3.3270.0": (True, True), "3.3.5828.0": (True, True), "9.9.9.9": (True, True), "": (True, True),
     "no version": (True, True),
 }  # fmt: skip
-PARTITIONS = [region for region in REGIONS if region not in ("us-east-1", *list(REGIONS)[-5:])]
 
 
 def name_of(service: str, region: str, dual_stack: bool, service_domain: str = "") -> str:

@@ -20,7 +20,6 @@ from fingerprint.machine.wmi import powershell_path
 from other_agent_machines import MEMBERS, NET, PROGRAMS, MacMachine, WindowsMachine
 from windows_machines import WINDOWS_DIRECTORY
 
-RULE = f"{USER} ALL=(ALL) NOPASSWD:ALL\n"
 NOBODY_ELSE = "root:x:0:0::/root:/bin/bash\n"
 MAC_ACCOUNT = f"/var/db/dslocal/nodes/Default/users/{USER}.plist"
 DENIED = (
