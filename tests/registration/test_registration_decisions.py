@@ -320,6 +320,24 @@ def test_a_node_is_found_by_the_key_that_the_service_accepts(vault: Vault) -> No
     assert [one.public_key for one in pending(vault, superseded=True)] == [second.public_key]
 
 
+@pytest.mark.parametrize(("node", "said"), [(NODE, f"created the node {OTHER_NODE}"), ("", "had no answer")])
+def test_the_log_says_what_became_of_the_other_request(
+    vault: Vault, node: str, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Service(uncertain(), OTHER_NODE)
+    with pytest.raises(Unreachable):
+        register(vault, service)
+    fail_once(monkeypatch, "store_registration")
+    with pytest.raises(VaultUnreadable):
+        register(vault, service, OTHER)
+    service.accepted[NODE] = service.asked[0][1]
+    caplog.clear()
+    made = flow(vault, service).finish(node)
+    assert made is not None
+    assert made.instance_id == (node or OTHER_NODE)
+    assert [said in one for one in caplog.messages if "an earlier request" in one] == [True]
+
+
 def test_a_fingerprint_that_is_kept_is_noted_in_the_history(vault: Vault) -> None:
     record, _ = first_record(vault, RecordedMachine(SAME))
     before = len(vault.history.entries())

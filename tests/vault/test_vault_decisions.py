@@ -211,6 +211,21 @@ def test_an_error_that_was_read_once_is_the_answer_again(vault: Vault) -> None:
     assert vault.read().fingerprint == "a"
 
 
+def test_a_file_that_was_not_safe_once_is_not_read_again(vault: Vault) -> None:
+    [a] = store(vault, "a")
+    path = Path(vault.data_path(FINGERPRINT_KEY))
+    path.rename(path.with_name("other"))
+    path.symlink_to("other")
+    kept = vault.keeping()
+    with pytest.raises(VaultUnsafe):
+        kept.raw(FINGERPRINT_KEY)
+    path.unlink()
+    path.with_name("other").rename(path)
+    with pytest.raises(VaultUnsafe):
+        kept.raw(FINGERPRINT_KEY)
+    assert vault.keeping().raw(FINGERPRINT_KEY) == a
+
+
 def test_a_manifest_that_is_broken_has_a_consequence(vault: Vault) -> None:
     store(vault, "a")
     assert manifest_state(vault).sound
