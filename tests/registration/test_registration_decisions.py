@@ -399,6 +399,14 @@ def test_a_dry_run_says_what_would_be_stored(vault: Vault) -> None:
         vault.read_registration()
 
 
+@pytest.mark.parametrize(("version", "member"), [("3.3.9999.0", ""), ("3.1.0.0", None), ("", None)])
+def test_a_record_has_a_provider_if_the_agent_reads_it(
+    vault: Vault, version: str, member: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fingerprint.registration.flow.printed_version", lambda _: version)
+    assert register(vault, Service(), dry_run=True).provider == member
+
+
 @pytest.mark.parametrize(("provider", "cleared"), [(None, None), ("", ""), ("Azure", "")])
 def test_a_deregistered_vault_keeps_its_members(vault: Vault, provider: str | None, cleared: str | None) -> None:
     record = RegistrationRecord(NODE, REGION, private_key="a2V5", private_key_type="Rsa", provider=provider)
