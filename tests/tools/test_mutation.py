@@ -267,3 +267,11 @@ def wait_for(file: Path, other: str) -> str:
             return text
         time.sleep(0.05)
     raise AssertionError("no test was started")
+
+
+def test_each_pattern_of_the_areas_matches_a_file() -> None:
+    import tomllib
+
+    areas = tomllib.loads((TOOLS / "mutation.toml").read_text())
+    patterns = [one for area in areas.values() for kind in ("files", "tests", "more") for one in area.get(kind, [])]
+    assert [one for one in patterns if not any(TOOLS.parent.glob(one.removeprefix("!")))] == []
