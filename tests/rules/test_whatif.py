@@ -189,7 +189,7 @@ def test_advise_is_exit_code_1_on_a_conflict(place: tuple[dict[str, str], list[s
     env, words = place
     done = run(*words, "threshold", "advise", "--tolerate", "os-upgrade", "--reject", "clone", env=env)
     assert done.returncode == 1
-    assert done.stdout.startswith("No threshold does that.")
+    assert done.stdout.startswith("No threshold meets the requirements.")
     fine = run(*words, "threshold", "advise", "--tolerate", "reboot-dhcp", "--reject", "clone", env=env)
     assert fine.returncode == 0
     assert fine.stdout.startswith("77 (56 to 77 meet the requirements)")
