@@ -61,7 +61,7 @@ COMMANDS = (
         "diagnose",
         "diagnose",
         "find out whether the agent hibernates, why, and what to do",
-        "Ordered checks of registration, vault, fingerprint, agent, logs, credentials and platform, at once, each\n"
+        "Checks registration, vault, fingerprint, agent, logs, credentials and platform in parallel, each\n"
         "with a time limit. Reads only, and uses the network only with --network: endpoints, clock, buckets,\n"
         "published versions, metadata service, proxy. `diagnose logs` reads log files alone.\n"
         "Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 3 cannot tell.",
