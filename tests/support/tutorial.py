@@ -18,7 +18,7 @@ _END = "-- end of command --"
 # Values that differ in each run.
 _MASKS = (
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "1b4e28ba-2fa1-81d2-883f-0016d3cca427"),
-    (re.compile(r"\b[0-9a-f]{4}…[0-9a-f]{4}\b"), "1b4e…a427"),
+    (re.compile(r"(?<=fingerprint )[0-9a-f]{4}…[0-9a-f]{4}\b"), "1b4e…a427"),
     (re.compile(r"mi-[0-9a-f]{17}"), "mi-0c1d2e3f405162738"),
     (re.compile(r"(ACTIVATION_CODE=).*"), r"\1q9Zb4kT1mXw2Lr8sVd3e"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:40123"),

@@ -56,14 +56,14 @@ def run(arguments: Arguments) -> int:
         print_json("credentials serve", credentials_serve_answer(endpoint=server.endpoint, socket=socket))
     elif unix is None:
         write(f"Role credentials for every program of this host: {server.endpoint}")
-        write("Whoever can open a connection to it here has the node's role.")
+        write("Every program that can connect to it gets the node's role.")
         write()
         write(f"  export AWS_EC2_METADATA_SERVICE_ENDPOINT={server.endpoint}")
         write()
-        write("Ctrl-C ends it.")
+        write("Press Ctrl-C to stop.")
     else:
-        write(f"Role credentials for whoever can write to the socket {unix.path} (mode {unix.mode:04o})")
-        write("Ctrl-C ends it.")
+        write(f"Role credentials for every user who can write to the socket {unix.path} (mode {unix.mode:04o})")
+        write("Press Ctrl-C to stop.")
     flush()
     server.serve_forever()
     return EXIT_OK

@@ -42,7 +42,7 @@ def run(arguments: Arguments) -> int:
     if arguments.output == "json":
         print_json("local-service", local_service_answer(service.endpoint, made.id, made.code))
     else:
-        write(f"A service for trials, on this host only: {service.endpoint}")
+        write(f"A service for tests, on this host only: {service.endpoint}")
         write("Register with it, in another terminal:")
         write()
         write(f"  export AWS_ENDPOINT_URL_SSM={service.endpoint}")
@@ -50,7 +50,7 @@ def run(arguments: Arguments) -> int:
         write(f"  export FINGERPRINT_ACTIVATION_CODE={made.code}")
         write("  fingerprint register --region eu-west-1")
         write()
-        write("Its credentials open nothing. Ctrl-C ends it.")
+        write("The credentials it issues are fake. Press Ctrl-C to stop.")
     flush()
     try:
         service.serve_forever()

@@ -107,7 +107,7 @@ COMMANDS = (
     Command(
         "local-service",
         "local_service",
-        "run a local service for trials and print an activation",
+        "run a local service for tests and print an activation",
         "Requires the extra aws. The credentials it issues are fake. Press Ctrl-C to stop.",
         options=(
             Option("--port", "the port; 0 for any", "N", kind="integer", default=0),
