@@ -20,6 +20,7 @@ from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
 from fingerprint.diagnose.result import (
     IDS_MOVED,
     NO_WMIC,
+    NOT_ON_DISK,
     RECIPE_CHANGED,
     Conclusion,
     Diagnosis,
@@ -384,3 +385,9 @@ def test_an_agent_that_exits_leaves_a_record_that_is_there(host: AgentMachine, r
     assert (made.state, made.because) == ("broken", "vault")
     other = AgentMachine(host.directory / "other")
     assert (made.text == concluded(other, ("vault", problem(tag=VAULT_EXITS))).text) is readable
+
+
+def test_what_a_disk_cannot_show_is_skipped() -> None:
+    found = not_on_disk("no process runs", "evidence")
+    assert (found.outcome, found.text, found.evidence) == (Outcome.SKIPPED, "no process runs", ("evidence",))
+    assert found.tag == NOT_ON_DISK
