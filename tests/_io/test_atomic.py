@@ -85,7 +85,7 @@ def test_missing_current_directory_is_reported(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(InputError, match="cannot write the metrics"):
         write_textfile("new.prom", "data\n")
     writers = pytest.importorskip("fingerprint.fleet.io.writer")
-    with pytest.raises(InputError, match="could not be written"), writers.TableWriter("new.parquet"):
+    with pytest.raises(InputError, match="cannot write"), writers.TableWriter("new.parquet"):
         pass
 
 

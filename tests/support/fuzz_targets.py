@@ -258,8 +258,8 @@ def run_fleet(data: bytes, _: Random) -> bool:
         try:
             list(pack(fleet.batches(Rejects()), threads=1))
         except InputError as error:
-            # Ids are small already.
-            if "holds ids" not in str(error):
+            # A fleet of IDs cannot be packed again.
+            if "IDs are small already" not in str(error):
                 raise AssertionError(str(error)) from error
         return rows > 0
     finally:
