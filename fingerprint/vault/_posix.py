@@ -208,8 +208,8 @@ class Directory(ReadDirectory):
         except OSError as error:
             raise vault_error(error, where, "make durable") from None
 
-    def append(self, name: str, lines: bytes, *, durable: bool = True) -> None:
-        """Append lines to a file, flush them if `durable`, and create the file (mode 0600) if it is missing.
+    def append(self, name: str, lines: bytes) -> None:
+        """Append lines to a file durably, and create the file (mode 0600) if it is missing.
 
         A line that a dead writer left without its end is cut off first; what does not fit is taken
         back. The caller holds the lock of the vault, and nobody else writes the file.
@@ -228,8 +228,7 @@ class Directory(ReadDirectory):
                 os.ftruncate(descriptor, end)
             try:
                 _write_all(descriptor, lines)
-                if durable:
-                    os.fsync(descriptor)
+                os.fsync(descriptor)
             except BaseException:
                 os.ftruncate(descriptor, end)
                 raise

@@ -229,15 +229,15 @@ class Directory:
         except OSError as error:
             raise vault_error(error, where, "make durable") from None
 
-    def append(self, name: str, lines: bytes, *, durable: bool = True) -> None:
-        """Append lines to a file, flush them if `durable`, and create the file if it is missing. See `_posix`."""
-        self._append(name, lines, shared=False, durable=durable)
+    def append(self, name: str, lines: bytes) -> None:
+        """Append lines to a file durably, and create the file if it is missing. See `_posix`."""
+        self._append(name, lines, shared=False)
 
     def append_shared(self, name: str, line: bytes) -> None:
         """Add a line to a file that others may add to at the same time. See `_posix`."""
-        self._append(name, line, shared=True, durable=False)
+        self._append(name, line, shared=True)
 
-    def _append(self, name: str, lines: bytes, *, shared: bool, durable: bool) -> None:
+    def _append(self, name: str, lines: bytes, *, shared: bool) -> None:
         where = os.path.join(self.path, name)
         status = _status(where)
         if status is not None:
@@ -258,7 +258,7 @@ class Directory:
                 try:
                     file.write(lines)
                     file.flush()
-                    if durable:
+                    if not shared:
                         os.fsync(file.fileno())
                 except OSError:
                     file.truncate(end)

@@ -244,7 +244,7 @@ class VaultEdit:
     def _mark_written(self, number: int, key: str) -> None:
         """Mark a change in the journal as made."""
         try:
-            self._vault.history.mark(number, key, WRITTEN, self._vault.now(), durable=False)
+            self._vault.history.mark(number, key, WRITTEN, self._vault.now())
         except VaultError:
             # The change is made; the next writer finds its bytes in the vault and marks it.
             return

@@ -156,27 +156,23 @@ class History:
         ended: str,
         now: float,
         *,
-        durable: bool = True,
         more: Mapping[str, str] | None = None,
     ) -> None:
-        """Append to the journal how an entry ended. The caller holds the lock of the vault.
+        """Append to the journal how an entry ended, durably. The caller holds the lock of the vault.
 
         Args:
             number: of the entry.
             key: its key.
             ended: WRITTEN, NOT_WRITTEN or another word for one that waits for the service.
             now: seconds since 1970-01-01 UTC.
-            durable: flush the mark to disk. False where the bytes in the vault say the same after a power loss.
             more: further members of the mark.
 
         Raises:
-            VaultError: it could not be written, or not flushed.
+            VaultError: it could not be written durably.
         """
         with Directory.make(self.directory, 0o700) as directory:
             last, lines, _ = self._end(directory, compact=False)
-            directory.append(
-                self.name, mark_line(number, key, ended, last, lines + 1, at=utc(now), **(more or {})), durable=durable
-            )
+            directory.append(self.name, mark_line(number, key, ended, last, lines + 1, at=utc(now), **(more or {})))
         if ended == NOT_WRITTEN:
             from fingerprint.vault.audit import append_audit
 
