@@ -103,6 +103,14 @@ def test_each_mutant_gets_the_outcome_of_its_tests(tree: Path) -> None:
     assert not any("raise" in line or "def " in line for line in lines)
 
 
+def test_an_area_just_below_the_bound_fails(tree: Path) -> None:
+    counts = results(tree)[1]["counts"]
+    percent = 100 * counts["killed"] / (counts["killed"] + counts["survived"])
+    assert 0 < percent < 100
+    assert results(tree, "--least", str(percent - 0.1))[0] == 0
+    assert results(tree, "--least", str(percent + 0.1))[0] == 1
+
+
 def test_a_survivor_of_the_tests_runs_more_tests(tree: Path) -> None:
     area = '[signs]\nfiles = ["fingerprint/*.py"]\ntests = ["tests/test_signs.py"]\nmore = ["tests/test_more.py"]\n'
     (tree / "tools/mutation.toml").write_text(area)
@@ -270,8 +278,7 @@ def wait_for(file: Path, other: str) -> str:
 
 
 def test_each_pattern_of_the_areas_matches_a_file() -> None:
-    import tomllib
-
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has none")
     areas = tomllib.loads((TOOLS / "mutation.toml").read_text())
     patterns = [one for area in areas.values() for kind in ("files", "tests", "more") for one in area.get(kind, [])]
     assert [one for one in patterns if not any(TOOLS.parent.glob(one.removeprefix("!")))] == []
