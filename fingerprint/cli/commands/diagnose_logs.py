@@ -51,7 +51,7 @@ def run(arguments: Arguments) -> int:
     paths = getattr(arguments, "FILE")  # noqa: B009
     timeline = read_logs(paths, _progress())
     if not timeline.events:
-        warn(f"no line of the agent about its fingerprint in {timeline.lines} lines")
+        warn(f"no line of the agent about its fingerprint in {times(timeline.lines, 'line', 'lines')}")
 
     def when(at: str) -> str:
         return log_time(at, offset)
@@ -111,8 +111,9 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
     for number, run in enumerate(starts):
         at = "" if run.started == "-" else run.started
         write(f"  {'Starts' if number == 0 else '':10} {when(at) or '(no time)'}  {_OUTCOMES[run.outcome]}")
-    write()
-    write("Timeline")
+    if timeline.events:
+        write()
+        write("Timeline")
     for at, kind, event, count, _ in timeline.events:
         again = f" ({count} times)" if count > 1 else ""
         lines = folded(f"{kind:11} {printable(quoted(event, reveal=arguments.reveal))}{again}", 56)

@@ -322,6 +322,15 @@ def test_a_compressed_log_is_read_in_any_chunks(tmp_path: Path) -> None:
     assert b"3/9 = 33.3 %" in shown
 
 
+def test_a_log_without_events_has_no_timeline(tmp_path: Path) -> None:
+    (tmp_path / "x.log").write_text("not of an agent\n")
+    done = run("diagnose", "logs", str(tmp_path / "x.log"))
+    assert done.returncode == 3
+    assert "Timeline" not in done.stdout
+    assert "no line of the agent about its fingerprint in 1 line" in done.stderr.splitlines()[0]
+    assert "1 lines" not in done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="another system has no such terminals")
 def test_one_end_of_file_ends_input_from_a_terminal(tmp_path: Path) -> None:
     terminal, side = os.openpty()
