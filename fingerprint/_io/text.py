@@ -166,5 +166,5 @@ def forget_masks() -> None:
 
 
 def replace_surrogates(text: str) -> str:
-    """Return a UTF-16 text of Windows as Go has it: U+FFFD in location of each unpaired surrogate."""
+    """Return a UTF-16 text of Windows as Go has it: U+FFFD in place of each unpaired surrogate."""
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -45,7 +45,7 @@ def family_of(kind: pa.DataType) -> str | None:
 
 
 def without_views(column: Any) -> Any:
-    """Return a column with strings or binaries in position of views, also in a dictionary."""
+    """Return a column with strings or binaries in place of views, also in a dictionary."""
     if pa.types.is_dictionary(column.type) and column.type.value_type in _PLAIN:
         return pa.DictionaryArray.from_arrays(column.indices, without_views(column.dictionary))
     return column.cast(_PLAIN[column.type]) if column.type in _PLAIN else column

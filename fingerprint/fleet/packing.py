@@ -1,4 +1,4 @@
-"""Packed fleets: 128-bit digests in position of values, for repeated reading at the speed of memory.
+"""Packed fleets: 128-bit digests in place of values, for repeated reading at the speed of memory.
 
 A digest is the first half of the SHA-256 of a value; 16 zero bytes stand for "". Equal values have equal digests in
 every packed fleet, so two fleets can be compared. The values cannot be recovered, but a known value can be found.
@@ -27,7 +27,7 @@ DIGEST = pa.binary(16)
 
 
 def pack(batches: Any, *, threads: int | None = None, rejects: Rejects | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield a fleet with digests in position of its values; other columns stay.
+    """Yield a fleet with digests in place of its values; other columns stay.
 
     Args:
         batches: as `Fleet.batches` yields them, or an argument of `batches_of`.

@@ -9,7 +9,7 @@
 | `current.<attribute>` | the same type as its saved one | the hardware hash of the machine at that time |
 | `fingerprint`, `vault`, `system_uuid`, `mac`, `group` | string | optional, see `fleet clones` and `fleet plan` |
 
-In position of one column for each attribute, `saved` and `current` may be maps or structs of strings. A null is a key
+In place of one column for each attribute, `saved` and `current` may be maps or structs of strings. A null is a key
 that the hash does not have; "" is a value.
 """
 
