@@ -101,5 +101,5 @@ def _same(row: AttributeRow) -> str:
     if row.unreadable:
         return "unknown"
     if row.same:
-        return "yes" if row.evidence else "says nothing" if row.current else "empty"
+        return "yes" if row.evidence else "no evidence" if row.current else "empty"
     return "not counted" if row.current is None else "NO"
