@@ -77,7 +77,7 @@ def metrics(result: CheckResult, vault: Vault) -> tuple[Metric, ...]:
              0.0 if disabled else verdict.threshold / 100),
         _one("fingerprint_disabled", "Whether the check is disabled (threshold -1).", disabled),
         _one("fingerprint_attributes", "Attributes that are compared.", verdict.total),
-        _one("fingerprint_attributes_effective", "Attributes that have a value on both sides.", verdict.effective),
+        _one("fingerprint_attributes_effective", "Attributes that carry evidence on both sides.", verdict.effective),
         _one("fingerprint_vacuous", "Whether any host with this hardware ID passes.", verdict.vacuous),
         _one("fingerprint_ip_alone", "Whether the match depends on the same IP address alone.",
              "ip-alone" in result.conditions),
