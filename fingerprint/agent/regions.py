@@ -25,7 +25,7 @@ _PARTITIONS = (
 def require_region(region: str) -> None:
     """Raise UsageError unless a string has the form of a region."""
     if not _REGION.fullmatch(region):
-        raise UsageError(f"{region!r} is no region", remedy="Name one such as us-east-2")
+        raise UsageError(f"invalid region {region!r}", remedy="Name one such as us-east-2")
 
 
 def partition(region: str) -> str:

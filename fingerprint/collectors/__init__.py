@@ -38,7 +38,7 @@ def collect(machine: Machine | None = None, *, scheme: str = SCHEME, timeout: fl
     if scheme == STABLE:
         from fingerprint.collectors.stable import read
     elif scheme != SCHEME:
-        raise ValueError(f"there is no scheme {scheme!r}")
+        raise ValueError(f"no such scheme: {scheme!r}")
     elif machine.platform == "windows":
         return _on_windows(machine, timeout)
     else:

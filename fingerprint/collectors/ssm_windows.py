@@ -170,7 +170,7 @@ def choose(machine: Machine, timeout: float) -> Choice:
         )
     numbers = version_of(agent)
     if not numbers:
-        why = f"{agent!r} is no version"
+        why = f"{agent!r} is not a version"
         return _in_doubt(possible, windows, why) if failure is None else _by_failed_query(failure, "", (WQL, JSON))
     kind = newest_recipe_of(numbers)
     if failure is not None and kind == WQL:

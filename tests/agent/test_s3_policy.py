@@ -211,7 +211,7 @@ def test_partitions_are_those_of_botocore() -> None:
     ],
 )
 def test_an_invalid_region_is_a_usage_error(command: Command, region: str) -> None:
-    with pytest.raises(UsageError, match="is no region"):
+    with pytest.raises(UsageError, match="invalid region"):
         buckets(region)
     done = command("--region", region)
     assert (done.returncode, done.stdout) == (2, "")

@@ -91,8 +91,8 @@ def test_agent_version_is_read_only_if_it_matters() -> None:
 @pytest.mark.parametrize(
     ("agent", "why"),
     [
-        (None, "the snapshot does not hold the version of the agent"), ("banana", "'banana' is no version"),
-        ({"error": "EIO", "message": "it prints no version"}, "it prints no version"), ("", "'' is no version"),
+        (None, "the snapshot does not hold the version of the agent"), ("banana", "'banana' is not a version"),
+        ({"error": "EIO", "message": "it prints no version"}, "it prints no version"), ("", "'' is not a version"),
     ],
 )  # fmt: skip
 def test_where_the_agents_version_is_not_known_that_is_said(agent: Any, why: str) -> None:

@@ -223,5 +223,5 @@ def test_the_live_collector_reads_a_table_in_its_usual_place(tmp_path: Path) -> 
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(ValueError, match="no scheme"):
+    with pytest.raises(ValueError, match="no such scheme"):
         collect(RecordedMachine(snapshot(machine())), scheme="other")

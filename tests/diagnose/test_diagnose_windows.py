@@ -93,7 +93,7 @@ def test_a_healthy_windows_machine_passes_what_windows_has(machine: WindowsMachi
             "collector",
             lambda m: m.is_now("10.0.26100", "nightly") or made_with(m, "wql"),
             "skipped",
-            "'nightly' is no version",
+            "'nightly' is not a version",
         ),
         (
             "collector",
