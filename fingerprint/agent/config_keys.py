@@ -21,7 +21,7 @@ class Key(Value):
         kind: the type of its value, one of the constants of this module.
         low, high: the range of an integer; None without that bound.
         words: the allowed strings; () for any.
-        default: what the agent uses for a value outside of these; None if none is.
+        default: what the agent uses for a value outside of these; None for a setting without them.
         since, until: the first and the last version that knows it; "" without that bound.
     """
 

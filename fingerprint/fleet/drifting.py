@@ -71,7 +71,7 @@ def drift(batches: Any, *, by: str = WEEK, threads: int | None = None, rejects: 
 
     Raises:
         UsageError: `by` is another word.
-        InputError: it is no fleet.
+        InputError: not a fleet.
     """
     if by not in (WEEK, GROUP):
         raise UsageError(f"no drift by {by!r}", remedy="Use 'week' or 'group'")

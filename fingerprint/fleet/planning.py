@@ -123,7 +123,7 @@ def plan(
 
     Raises:
         UsageError: there is no such event.
-        InputError: it is no fleet.
+        InputError: not a fleet.
     """
     changes: dict[str, tuple[str, ...]] = {NOW: ()}
     for name in events:

@@ -1,4 +1,4 @@
-"""What decides the order: collect, match, keep or mint, vault.
+"""Decide which fingerprint a token request sends: collect, match, keep or mint, store.
 
 from fingerprint.gate import Gate, Policy, first_record, set_threshold
 """

@@ -45,7 +45,7 @@ class Policy(Vocabulary):
     """What the gate does on a mismatch.
 
     REGENERATE mints and stores a new fingerprint, as documented for the reference (the service then
-    refuses it); STRICT raises and writes nothing; AUDIT logs and passes the saved fingerprint on.
+    rejects it); STRICT raises and writes nothing; AUDIT logs and passes the saved fingerprint on.
     """
 
     REGENERATE: ClassVar[Policy]
@@ -63,7 +63,7 @@ def require_policy(kind: type, options: Mapping[str, object]) -> None:
 
 
 class Gate:
-    """Return the fingerprint to send with a role-token request.
+    """Decides which fingerprint a role-token request sends.
 
     Args:
         vault: the machine's vault.

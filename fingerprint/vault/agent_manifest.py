@@ -15,7 +15,7 @@ _ONE_ESCAPE = 6
 
 
 def file_defect(data: bytes | None) -> tuple[str, str]:
-    """Return the kind of a manifest that is no object of strings, and what is wrong; ("", "") for one that is."""
+    """Return the kind of a manifest that is not an object of strings, and what is wrong; ("", "") for one that is."""
     if data is None:
         return MISSING, "is missing"
     if not data:
@@ -38,7 +38,8 @@ def file_defect(data: bytes | None) -> tuple[str, str]:
 def decode_as_agent(data: bytes) -> dict[str, str]:
     """Return the manifest as Go decodes it: the last of two equal names wins, null is "".
 
-    Of one that the agent rejects, return the readable entries: {} if it is no object, "" for a value that is no path.
+    Of one that the agent rejects, return the readable entries: {} if it is not an object, "" for a value that is not a
+    path.
     """
     listed = {}
     try:

@@ -37,7 +37,7 @@ _KINDS = {
     ELSEWHERE: "manifest-path",
     DATA_MISSING: "data-missing",
 }
-# Kinds of findings that are complete, although they may keep a record from being read.
+# Findings of these kinds hide no other defects, although they may keep a record from being read.
 _DECIDED = frozenset(_KINDS.values())
 
 
