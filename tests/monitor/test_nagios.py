@@ -226,7 +226,7 @@ def test_most_severe_condition_is_reported(setup: Setup) -> None:
     every = "never,any-drift,ip-alone,vacuous,copy,will-hibernate"
     assert asked(setup, "-c", every).text.startswith("only the same IP address keeps it")
     assert setup("threshold", "set", "11").returncode == 0
-    assert asked(setup, "-c", every).text.startswith("any machine with this hardware ID passes")
+    assert asked(setup, "-c", every).text.startswith("any host with this hardware ID passes")
     setup.is_now(**changed("machine_id", "host_name"))
     assert asked(setup, "-c", every).text.startswith("the agent will hibernate")
 

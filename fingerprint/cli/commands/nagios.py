@@ -35,7 +35,7 @@ _OK, _WARNING, _CRITICAL, UNKNOWN = range(4)
 _WORDS = {
     COPY: "scheme stable sees another machine, which the agent's rules do not notice",
     IP_ALONE: "only the same IP address keeps it, with another one it would be rejected",
-    VACUOUS: "any machine with this hardware ID passes",
+    VACUOUS: "any host with this hardware ID passes",
     WEAK_ID: "the hardware ID identifies no machine",
     ANY_DRIFT: "attributes changed since the record was made",
 }

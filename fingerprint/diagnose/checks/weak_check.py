@@ -33,7 +33,7 @@ def weak_check(site: Site) -> Finding:
     if verdict.vacuous and not site.copied:
         where = [*_why_silent(site, verdict), *([weak] if weak else [])]
         return warned(
-            f"weak check: any machine with this hardware ID passes ({score})", *where,
+            f"weak check: any host with this hardware ID passes ({score})", *where,
             remedy="Monitor it by scheme stable (`monitor nagios -c copy`), or give it a hardware ID of its own",
             command="fingerprint show --scheme stable",
         )  # fmt: skip
