@@ -160,7 +160,7 @@ def _by_log(machine: Machine, timeline: Timeline, started: float, now: float, ha
         retry = _seconds(machine, timeline.refresher.next_retry) if timeline.refresher.waiting else None
         if retry is None or retry < now - _COMPARED_WITHIN_SECONDS:
             return NextCheck(Trigger.UNKNOWN, now, _FAILED, started=started)
-        how = f"{_FAILED}, and it tries again then"
+        how = f"{_FAILED}, and it retries then"
         return NextCheck(Trigger.AT_NEXT_REFRESH, now, how, at=max(retry, now), started=started)
     if run.asks is False and has_worker:
         how = "by its log its worker requests the credentials, at its start"

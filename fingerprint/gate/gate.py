@@ -216,7 +216,7 @@ class Gate:
                 raise CollectError(
                     "the record was changed by another process while this one was deciding",
                     where=self.vault.path,
-                    remedy="Nothing was written. Try again",
+                    remedy="Nothing was written. Retry",
                 )
             record = minted(observed.collection, now.threshold)
             keep_evidence(self.vault, record, self._recorder, why=MISMATCH, present=now)

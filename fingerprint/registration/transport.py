@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-CHECK_ENDPOINT = "Nothing was changed here. Check that the endpoint is the service, then try again"
+CHECK_ENDPOINT = "Nothing was changed here. Check that the endpoint is the service, then retry"
 ANSWER_LIMIT = 64 * 1024
 
 

@@ -312,7 +312,7 @@ class Directory(ReadDirectory):
                     raise VaultBusy(
                         f"another process has held the lock for {wait:g} s",
                         where=self.path,
-                        remedy=f"Try again later. See which one it is with: fuser -v {quote(self.path)}",
+                        remedy=f"Retry later. See which one it is with: fuser -v {quote(self.path)}",
                     ) from None
                 sleep(_LOCK_POLL_SECONDS)
             except OSError as error:

@@ -282,7 +282,7 @@ class Directory:
             raise vault_error(error, self.path, "lock") from None
         if self._release is None:
             raise VaultBusy(
-                f"another process has held the lock for {wait:g} s", where=self.path, remedy="End it, then try again"
+                f"another process has held the lock for {wait:g} s", where=self.path, remedy="End it, then retry"
             )
 
     def require_in_place(self) -> None:

@@ -63,4 +63,4 @@ def too_long(what: str, where: str, limit: int) -> VaultCorrupt:
 
 
 def changed(where: str, what: str = "another program wrote it meanwhile") -> VaultChanged:
-    return VaultChanged(what, where=where, remedy="What it holds now stays as it is. Try again")
+    return VaultChanged(what, where=where, remedy="What it holds now stays as it is. Retry")

@@ -122,7 +122,7 @@ TABLE: dict[str, tuple[Change, Trigger, float | None, str]] = {
     ),
     "it could not compute one": (
         logs(started("11:45:00") + refused("11:59:50", "Failed to get machine fingerprint: x", "12m0s")), REFRESH, 710,
-        "it tries again then",
+        "it retries then",
     ),
     "it could not compute one, and its pause is not logged": (
         logs(started("11:45:00") + refused("11:59:50", "Failed to get machine fingerprint: x", "")), UNKNOWN, None,

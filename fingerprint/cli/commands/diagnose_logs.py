@@ -92,7 +92,7 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
     if timeline.hibernating and now.state == State.FAILING:
         earliest, latest, how = next_try(timeline)
         span = f"{when(earliest)}{f' to {when(latest)}' if latest != earliest else ''} (by {how})"
-        write(f"  Waiting    the next try is at {span if earliest else '(not known)'}")
+        write(f"  Waiting    the next retry is at {span if earliest else '(not known)'}")
     over = len(timeline.mismatches) - len(timeline.open_mismatches)
     for number, found in enumerate(timeline.mismatches):
         _print_mismatch(found, number < over, when, arguments)

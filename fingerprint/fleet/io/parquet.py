@@ -60,5 +60,5 @@ def unreadable(path: str, what: str, error: Exception) -> InputError:
     return InputError(
         f"cannot read it as {what} ({one_line(error)})",
         where=path,
-        remedy="It may be cut off: compare its size with the original, or write it anew",
+        remedy="It may be cut off: compare its size with the original, or write it again",
     )

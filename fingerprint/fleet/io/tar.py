@@ -22,7 +22,7 @@ _BUFFER = 256 * 1024
 _LONGEST_HEADER = MEBIBYTE
 _BLOCK = 512
 _COMPRESSIONS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
-_REMEDY = "It may be cut off: compare its size with the original, or write it anew"
+_REMEDY = "It may be cut off: compare its size with the original, or write it again"
 
 
 def members(path: str, limit: int, is_wanted: Callable[[str], bool], largest: int) -> Iterator[tuple[str, bytes | str]]:
