@@ -17,7 +17,7 @@ from fingerprint.vault.damage import DAMAGED_BYTES, differing_bytes, newer_than,
 from fingerprint.vault.evidence import EvidenceStore, record_tag
 from fingerprint.vault.files import Directory
 from fingerprint.vault.history import LAST_WRITTEN
-from fingerprint.vault.integrity import manifest_state
+from fingerprint.vault.integrity import FAILS, manifest_state
 from fingerprint.vault.journal import FOUND, parsed
 from fingerprint.vault.records import decode_fingerprint, decode_manifest, encode_fingerprint
 from fingerprint.vault.remedies import first_remedy, restore_remedy
@@ -191,10 +191,13 @@ def test_bytes_of_another_program_are_kept_as_found(vault: Vault) -> None:
 
 
 def test_a_vault_is_registered_by_a_complete_registration(vault: Vault) -> None:
+    complete = RegistrationRecord("mi-0123456789abcdef0", "eu-west-1", private_key="a2V5")
     with vault.edit() as edit:
-        edit.store_registration(RegistrationRecord("mi-0123456789abcdef0", "eu-west-1", private_key="a2V5"), why="test")
+        edit.store_registration(complete, why="test")
     assert vault.read_registration().registered
     assert vault.raw("RegistrationKey")
+    for member in ("instance_id", "region", "private_key"):
+        assert not complete.replace(**{member: ""}).registered
 
 
 def test_an_error_that_was_read_once_is_the_answer_again(vault: Vault) -> None:
@@ -231,9 +234,8 @@ def test_a_manifest_that_is_broken_has_a_consequence(vault: Vault) -> None:
     assert manifest_state(vault).sound
     (Path(vault.path) / "Manifest").write_bytes(b"{")
     state = manifest_state(vault)
-    assert not state.sound
-    assert isinstance(state.consequence, str)
-    assert state.consequence
+    assert (state.sound, state.agent_does) == (False, FAILS)
+    assert "the agent cannot load the vault" in state.consequence
 
 
 def test_a_new_file_is_durable_by_its_directory_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
