@@ -16,7 +16,7 @@ import pytest
 
 from paths import TOOLS
 
-pytest.importorskip("cosmic_ray")
+pytest.importorskip("cosmic_ray", reason="the dependency group `mutation` is not installed")
 pytestmark = pytest.mark.skipif(not TOOLS.is_dir(), reason="the tools are not part of it")
 
 CODE = '''\
@@ -148,7 +148,7 @@ def test_the_sample_is_the_same_for_a_seed(tree: Path) -> None:
     assert [len(sample) for sample in samples] == [3, 3, 3]
 
 
-def test_an_edit_elsewhere_keeps_the_order_of_the_mutants(tree: Path) -> None:
+def test_an_edit_elsewhere_keeps_the_order_of_the_mutants() -> None:
     spec = importlib.util.spec_from_file_location("mutants", TOOLS / "mutants.py")
     assert spec is not None
     assert spec.loader is not None
@@ -216,10 +216,9 @@ def test_only_survivors_run_again(tree: Path) -> None:
     test = TESTS.replace("import sign", "import sign, untested") + "    assert (untested(1), sign(0)) == (2, -1)\n"
     (tree / "tests/test_signs.py").write_text(test)
     # The results name the mutants, so another seed and a small sample leave none out.
-    status, after = results(tree, "--again", str(file), "--seed", "2", "--sample", "1")
+    _, after = results(tree, "--again", str(file), "--seed", "2", "--sample", "1")
     assert len(after["mutants"]) == before["counts"]["survived"]
     assert changes(after, "survived") < changes(before, "survived")
-    assert status in {0, 1}
 
 
 @pytest.mark.parametrize(
