@@ -207,10 +207,6 @@ def sanitized(full: bool, tmp_path_factory: pytest.TempPathFactory) -> str:
     return sanitized_python(tmp_path_factory.mktemp("sanitized"))
 
 
-def test_the_sanitizers_list_names_existing_test_files() -> None:
-    assert [pattern for pattern in NATIVE_TESTS if not list((ROOT / "tests").rglob(pattern))] == []
-
-
 def test_the_tests_of_the_native_core_pass_under_sanitizers(sanitized: str, tmp_path: Path, count: Count) -> None:
     files = [path for pattern in NATIVE_TESTS for path in native_tests(pattern)]
     done = subprocess.run(
