@@ -240,7 +240,7 @@ def measure(corpus: Path) -> list[dict[str, Any]]:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| pairs | number | `ssm` at 40: accepted / refused | `stable`: same / cannot-tell / different | "
+        "| pairs | number | `ssm` at 40: accepted / rejected | `stable`: same / cannot-tell / different | "
         "`stable`, DMI alone |",
         "|---|---|---|---|---|",
     ]
