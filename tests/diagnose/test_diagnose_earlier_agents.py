@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from agent_machines import DENIED, MISMATCH, REGENERATED, AgentMachine, line, refused, started
+from agent_machines import DENIED, MISMATCH, REGENERATED, AgentMachine, line, of_version, refused, started
 from fingerprint.agent.logs import conclusion, read_parts
 
 EXPIRED = "Signature expired: 20261124T110000Z is now earlier than 20261124T113500Z"
 STATUS = "Status code {} returned from AWS API. RequestId: 0a1b-2c3d Message: {}"
 FOR_A_DAY = line("11:35:00", "INFO", "Sleeping for 24h37m2s before retrying retrieve credentials")
-
-
-def with_version(machine: AgentMachine, version: str) -> AgentMachine:
-    machine.command(("/usr/bin/amazon-ssm-agent", "-version"), f"SSM Agent version: {version}\n")
-    return machine
 
 
 @pytest.mark.parametrize("pause", [FOR_A_DAY, ""], ids=["with its pause", "without"])
@@ -31,7 +26,7 @@ def test_an_error_is_shown_whatever_its_kind_in_the_log(
     machine: AgentMachine, version: str, error: str, words: str, pause: str
 ) -> None:
     text = started("08:00:00", version) + line("11:35:00", "ERROR", f"Retrieve credentials produced {error}") + pause
-    with_version(machine, version).log("amazon-ssm-agent.log", text)
+    of_version(machine, version).log("amazon-ssm-agent.log", text)
     conclusion = machine.diagnosis().conclusion
     assert conclusion.since == "2026-11-24T11:35:00Z"
     assert words in conclusion.text
@@ -46,7 +41,7 @@ def test_a_rejected_fingerprint_is_found_in_an_early_log() -> None:
 def test_a_status_alone_is_the_error(machine: AgentMachine) -> None:
     """As of 3.2.183 to 3.2.1542, which print the number in Go's words for a wrong verb."""
     text = started("08:00:00", "3.2.815.0") + line("11:35:00", "WARN", STATUS.format("%!s(int=400)", EXPIRED))
-    with_version(machine, "3.2.815.0").log("amazon-ssm-agent.log", text + FOR_A_DAY)
+    of_version(machine, "3.2.815.0").log("amazon-ssm-agent.log", text + FOR_A_DAY)
     found = machine.diagnosis()
     assert found.conclusion.because == "clock"
     assert f"last error: {EXPIRED} (status code 400)" in found["waiting"].evidence
@@ -72,7 +67,7 @@ def test_a_rotation_due_in_half_an_hour_ends_a_failure(machine: AgentMachine) ->
     """All that 3.2.286 to 3.2.1241 log of a success; and of a lost network they log the pause alone."""
     machine.remove("/var/lib/amazon/ssm/runtimeconfig/identity_config.json")
     failed = started("08:00:00", "3.2.815.0") + rotates("08:00:01") + pauses("08:30:00")
-    with_version(machine, "3.2.815.0").log("amazon-ssm-agent.log", failed + rotates("08:30:13") + rotates("11:30:00"))
+    of_version(machine, "3.2.815.0").log("amazon-ssm-agent.log", failed + rotates("08:30:13") + rotates("11:30:00"))
     finding = machine.diagnosis("waiting")["waiting"]
     assert (finding.text, finding.evidence) == ("the agent does not wait", ("last good: 2026-11-24T11:30:00Z",))
     # After a restart, as credentials that had to be renewed are no more in the first half of their time.
@@ -81,7 +76,7 @@ def test_a_rotation_due_in_half_an_hour_ends_a_failure(machine: AgentMachine) ->
 
 
 def test_an_overdue_or_missing_rotation_ends_nothing(machine: AgentMachine) -> None:
-    with_version(machine, "3.2.815.0")
+    of_version(machine, "3.2.815.0")
     unwritten = line("11:40:00", "ERROR", "Failed to write credentials to disk even with force, retrying: no space")
     for ending in (pauses("11:40:00") + rotates("11:40:13", "-0.2"), unwritten + rotates("11:40:00")):
         machine.log("amazon-ssm-agent.log", started("08:00:00", "3.2.815.0") + ending)
@@ -92,7 +87,7 @@ def test_a_last_failure_ends_with_received_credentials(machine: AgentMachine) ->
     """3.1.501 to 3.2.183 log no success at all; these came at 11:30."""
     text = started("08:00:00", "3.1.1732.0")
     text += line("08:30:00", "ERROR", "Retrieve credentials produced aws error: RequestError: send request failed")
-    with_version(machine, "3.1.1732.0").log("amazon-ssm-agent.log", text + pauses("08:30:00"))
+    of_version(machine, "3.1.1732.0").log("amazon-ssm-agent.log", text + pauses("08:30:00"))
     finding = machine.diagnosis("waiting")["waiting"]
     assert finding.text == "the agent does not wait"
     assert "it received credentials at 2026-11-24T11:30:00Z, after the last failure" in finding.evidence[0]
@@ -109,7 +104,7 @@ def test_an_answered_ping_proves_a_restored_vault(machine: AgentMachine, version
     """Before 3.1.501 the worker requests its credentials itself, and no line logs them."""
     text = line("09:00:16", "INFO", REGENERATED, "")
     text += line("09:00:17", "INFO", f"Entering SSM Agent hibernate - {MISMATCH}", "")
-    with_version(machine, version).log("amazon-ssm-agent.log", text)
+    of_version(machine, version).log("amazon-ssm-agent.log", text)
     assert machine.diagnosis().conclusion.because == "regenerated"
     text += "".join(line(f"10:00:0{n}", "INFO", words.format(version), "") for n, words in enumerate(again))
     machine.log("amazon-ssm-agent.log", text)
@@ -128,7 +123,7 @@ def test_credentials_after_the_loss_prove_a_restored_vault(
     """Agents before 3.2.1297 have no line for it, only their file; later ones log a line."""
     machine.credentials(f"2026-11-24T{retrieved}Z", "2026-11-24T12:30:00Z")
     text = started("09:00:00", version) + line("09:00:16", "INFO", REGENERATED, "")
-    with_version(machine, version).log("amazon-ssm-agent.log", text)
+    of_version(machine, version).log("amazon-ssm-agent.log", text)
     assert str(machine.diagnosis("regenerated")["regenerated"].outcome) == outcome
 
 
