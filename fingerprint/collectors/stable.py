@@ -24,6 +24,10 @@ SMBIOS_TABLE = "/sys/firmware/dmi/tables/DMI"
 DISKS_BY_ID = "/dev/disk/by-id"
 BLOCK_DEVICES = "/sys/block"
 _DMI_FILES = "/sys/class/dmi/id"
+# The files with the names that can be a hypervisor's.
+_NAMING_FILES = (
+    "sys_vendor", "product_name", "bios_vendor", "board_vendor", "board_name", "chassis_vendor",
+)  # fmt: skip
 _DEVICE_TREE = "/proc/device-tree"
 _CPUINFO = "/proc/cpuinfo"
 _CONTAINER_MANAGER = "/run/systemd/container"
@@ -42,6 +46,8 @@ _HYPERVISOR_LEAVES = (
     ("bhyve bhyve", "bhyve"),
     (" lrpepyh vr", "parallels"),
 )
+_UNNAMED = "a guest with the table of its host, or the system that hosts Xen or Hyper-V"
+_HIDDEN = "bare metal with the names of a cloud, or a guest that hides its hypervisor"
 # Names of links to partitions, to volumes made of disks, or to disks that move between machines.
 _NO_DISK = ("dm-", "md-", "lvm-", "usb-", "loop")
 # Names that disks of hypervisors have on every machine.
@@ -161,15 +167,7 @@ def _add_table(found: _Found, question: Callable[[], dict[str, str]], source: st
 
 def _dmi_files(machine: Machine, found: _Found) -> None:
     values: dict[str, str] = {}
-    for name in (
-        "sys_vendor",
-        "product_name",
-        "board_vendor",
-        "board_name",
-        "bios_vendor",
-        "bios_version",
-        "bios_date",
-    ):
+    for name in (*_NAMING_FILES, "bios_version", "bios_date"):
         try:
             values[name] = machine.read_file(f"{_DMI_FILES}/{name}").decode("utf-8", "replace").rstrip("\n")
         except OSError:
@@ -180,8 +178,8 @@ def _dmi_files(machine: Machine, found: _Found) -> None:
         ("firmware", "bios_vendor", "bios_version", "bios_date"),
     ):
         found.add(attribute, value_of(attribute, *(clean(values[name]) for name in names)), _DMI_FILES)
-    makers = (values["sys_vendor"], values["product_name"], values["bios_vendor"], values["bios_version"])
-    found.add("hypervisor", hypervisor_of(*makers), _DMI_FILES)
+    named = hypervisor_of(*(values[name] for name in _NAMING_FILES))
+    found.add("hypervisor", named or (PHYSICAL if found.known("firmware") else ""), _DMI_FILES)
 
 
 def _device_tree(machine: Machine, found: _Found) -> None:
@@ -203,34 +201,65 @@ def _device_tree(machine: Machine, found: _Found) -> None:
 
 
 def _processor(machine: Machine, found: _Found) -> None:
-    """Add processor and hypervisor from the processor itself, if no table has them."""
-    if found.known("processor") and found.known("hypervisor"):
-        return
+    """Add processor and hypervisor from the processor itself, if no table has them; else compare the hypervisor."""
     if "processor" in found.attributes and "hypervisor" in found.attributes:
-        # The table exists and is unreadable: another source would give another value.
+        # A table that exists and is unreadable stays so: another source would give another value.
+        if found.known("hypervisor"):
+            _compare_hypervisor(machine, found)
         return
     try:
         brand, reported_id, leaf = machine.processor_id()
     except OSError:
-        brand, reported_id, leaf = _cpuinfo_name(machine), "", ""
+        brand, reported_id, leaf = _model(_cpuinfo(machine)), "", ""
     name = clean(brand)
     # Only the signature, because the flags behind it depend on settings of the firmware.
     found.add("processor", value_of("processor", f"{name}\1{reported_id[:8]}" if name or reported_id else ""), "CPUID")
     if leaf:
-        known = next((name for start, name in _HYPERVISOR_LEAVES if leaf.startswith(start)), "unknown")
-        found.add("hypervisor", known, "CPUID")
+        found.add("hypervisor", _hypervisor_of_leaf(leaf), "CPUID")
     elif reported_id:
         found.add("hypervisor", PHYSICAL, "CPUID")
 
 
-def _cpuinfo_name(machine: Machine) -> str:
-    from fingerprint.machine.parsers import parse_cpuinfo
+def _hypervisor_of_leaf(leaf: str) -> str:
+    return next((name for start, name in _HYPERVISOR_LEAVES if leaf.startswith(start)), "unknown")
 
+
+def _compare_hypervisor(machine: Machine, found: _Found) -> None:
+    """Give the hypervisor of the table a reason if the processor contradicts it."""
+    known = found.attributes["hypervisor"]
     try:
-        text = machine.read_file(_CPUINFO, _CPUINFO_LIMIT).decode("utf-8", "replace")
+        _, reported_id, leaf = machine.processor_id()
+        under = _hypervisor_of_leaf(leaf) if leaf else PHYSICAL if reported_id else ""
+    except OSError:
+        flags = _flags(_cpuinfo(machine))
+        under = "" if flags is None else "unknown" if "hypervisor" in flags else PHYSICAL
+    if not under or (under == PHYSICAL) == (known.value == PHYSICAL):
+        return
+    if known.value == PHYSICAL:
+        named = "a hypervisor" if under == "unknown" else f"the hypervisor {under}"
+        why = f"the processor reports {named}, which the SMBIOS table does not: {_UNNAMED}"
+    else:
+        why = f"the SMBIOS table names a hypervisor ({known.value}), and the processor reports none: {_HIDDEN}"
+    found.attributes["hypervisor"] = Attribute(known.name, known.value, known.status, why, known.source)
+
+
+def _cpuinfo(machine: Machine) -> str:
+    try:
+        return machine.read_file(_CPUINFO, _CPUINFO_LIMIT).decode("utf-8", "replace")
     except OSError:
         return ""
-    return parse_cpuinfo(text).get("model", "")
+
+
+def _model(cpuinfo: str) -> str:
+    from fingerprint.machine.parsers import parse_cpuinfo
+
+    return parse_cpuinfo(cpuinfo).get("model", "")
+
+
+def _flags(cpuinfo: str) -> list[str] | None:
+    """Return the flags of the first processor; None if the system does not list them, as on ARM."""
+    lines = (line.partition(":") for line in cpuinfo.split("\n"))
+    return next((value.split() for label, _, value in lines if label.strip() == "flags"), None)
 
 
 def _container(machine: Machine, found: _Found) -> None:

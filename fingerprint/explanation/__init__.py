@@ -251,6 +251,8 @@ def _unknowns(
         unknowns.append(context.collection.id_warning)
     if context.collection.doubt:
         unknowns.append(f"{context.collection.doubt[0].upper()}{context.collection.doubt[1:]}")
+    if stable is not None and stable.contradiction:
+        unknowns.append(f"Whether it is a virtual machine: {stable.contradiction}")
     if stable is None:
         unknowns.append("Whether the hardware itself is the same (scheme stable): no evidence to compare it with")
     return tuple(unknowns)

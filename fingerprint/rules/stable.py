@@ -215,6 +215,9 @@ def _overlap(saved: str, current: str) -> bool:
 
 def smbios_values(table: SmbiosTable) -> dict[str, str]:
     """Return the values of the attributes in an SMBIOS table; attributes without a value are left out."""
+    # Not at the start: the table is decoded for evidence in the form of text only.
+    from fingerprint.smbios.table import SAYS_VIRTUAL
+
     found: dict[str, str] = {}
     bios, system = table.bios, table.system
     board = table.baseboards[0] if table.baseboards else None
@@ -242,10 +245,12 @@ def smbios_values(table: SmbiosTable) -> dict[str, str]:
     found["memory"] = value_of("memory", *sorted(f"{m.size_bytes}\1{clean(m.part_number)}" for m in modules))
     found["memory-serials"] = set_of("memory-serials", (clean_serial(m.serial) for m in modules))
     if system or bios:
+        populated = (p for p in table.processors if p.populated is not False)
         found["hypervisor"] = hypervisor_of(
-            system.manufacturer if system else None,
-            system.product if system else None,
-            bios.vendor if bios else None,
-            bios.version if bios else None,
-        )
+            system.manufacturer if system else None, system.product if system else None,
+            bios.vendor if bios else None, board.manufacturer if board else None,
+            board.product if board else None, chassis.manufacturer if chassis else None,
+            next((p.manufacturer for p in populated if clean(p.manufacturer)), None),
+            says_virtual=bios is not None and SAYS_VIRTUAL in (bios.characteristics or ()),
+        ) or (PHYSICAL if found.get("firmware") else "")  # fmt: skip
     return {name: value for name, value in found.items() if value}

@@ -7,7 +7,7 @@ no input is an error.
 
 from __future__ import annotations
 
-from fingerprint.smbios.dmidecode_fields import hexadecimal, leading_number, number, structure, text_of
+from fingerprint.smbios.dmidecode_fields import BIOS, hexadecimal, leading_number, number, structure, text_of
 from fingerprint.smbios.table import SmbiosTable
 
 TYPE_CHECKING = False
@@ -78,7 +78,7 @@ def dmidecode_version(text: str) -> str:
 
 
 class _Raw:
-    """One structure as text: `fields` by lower-case label, `strings` of an OEM structure."""
+    """One structure as text: `fields` by lower-case label, `strings` of an OEM structure, or firmware's list."""
 
     __slots__ = ("kind", "handle", "run", "fields", "strings")
 
@@ -163,6 +163,8 @@ class _Reader:
         if self._indent is None:
             self._indent = indent
         if indent > self._indent:
+            if raw.kind == BIOS and next(reversed(raw.fields), "") == "characteristics":
+                raw.strings.append(words)
             return
         label, colon, value = line.partition(":")
         label = label.strip().lower()
@@ -217,7 +219,7 @@ def _table_version(text: str) -> tuple[int, int, int] | None:
 
 
 def _made(found: dict[int, list[_Raw]], kind: int) -> tuple[Any, ...]:
-    return tuple(structure(raw.kind, raw.handle, raw.fields) for raw in found.get(kind, ()))
+    return tuple(structure(raw.kind, raw.handle, raw.fields, raw.strings) for raw in found.get(kind, ()))
 
 
 def _first(found: dict[int, list[_Raw]], kind: int) -> Any:

@@ -6,13 +6,14 @@ from fingerprint.smbios.table import Baseboard, Bios, Chassis, MemoryArray, Memo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from fingerprint.smbios.table import Structure
 
     _Fields = dict[str, tuple[str, Callable[[str], Any]]]
 
+BIOS = 0
 _UNITS = {"bytes": 1, "byte": 1, "kb": 1 << 10, "k": 1 << 10, "mb": 1 << 20, "m": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
 _UNITS |= {"pb": 1 << 50, "eb": 1 << 60}
 # No number of a table is longer, and Python rejects the conversion of very long ones.
@@ -179,13 +180,14 @@ _KINDS: dict[int, tuple[type[Structure], _Fields]] = {
 }
 
 
-def structure(kind: int, handle: int | None, values: Mapping[str, str]) -> Structure:
+def structure(kind: int, handle: int | None, values: Mapping[str, str], characteristics: Sequence[str]) -> Structure:
     """Return the structure of a type with the values that dmidecode printed for it.
 
     Args:
         kind: the type of the structure, 0 to 4, 16 or 17.
         handle: its handle; None if dmidecode did not print one.
         values: the text behind each lower-case label; unknown labels are ignored.
+        characteristics: the list of that name of firmware.
     """
     made, labels = _KINDS[kind]
     fields: dict[str, Any] = {"handle": handle}
@@ -193,4 +195,6 @@ def structure(kind: int, handle: int | None, values: Mapping[str, str]) -> Struc
         if label in labels:
             name, convert = labels[label]
             fields.setdefault(name, convert(value))
+    if kind == BIOS and characteristics:
+        fields["characteristics"] = tuple(characteristics)
     return made(**fields)

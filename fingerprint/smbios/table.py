@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from fingerprint.types import Value
 
+# A characteristic of the firmware (type 0, byte 0x13, bit 4), as dmidecode prints it.
+SAYS_VIRTUAL = "System is a virtual machine"
+
 
 class Structure(Value):
     """Base class of the structures: fields by name, None if the source does not have them.

@@ -161,7 +161,8 @@ class Attribute(Value):
         value: the value as the hash stores it. It is "" if the attribute is denied, failed or absent, except where a
             tool printed output without hardware in it: then the value is the digest of this output.
         status: present, absent (this host has no such source), denied (no permission) or failed.
-        reason: why it is not present; "" for a present one, or for a hardware ID why it identifies no machine.
+        reason: why it is not present. For a present one "", except why a hardware ID identifies no machine, and how the
+            processor contradicts the hypervisor of the SMBIOS table.
         source: the file, command or interface that was read.
         tool: name and version of the tool if it prints them, else "".
         seconds: duration of the reading.

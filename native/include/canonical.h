@@ -189,28 +189,80 @@ static size_t canonical_uuid(const unsigned char *bytes, char *to) {
     return 32;
 }
 
-/* Parts of maker, product and firmware names, and the hypervisor that writes them; the first match counts. */
-static const char *const HYPERVISORS[][2] = {
-    { "vmware", "vmware" }, { "virtualbox", "virtualbox" }, { "innotek", "virtualbox" },
-    { "parallels virtual", "parallels" }, { "parallels arm", "parallels" }, { "amazon ec2", "ec2" },
-    { "google compute engine", "gce" }, { "openstack", "kvm" }, { "rhev", "kvm" }, { "ovirt", "kvm" },
-    { "qemu", "kvm" }, { "kvm", "kvm" }, { "seabios", "kvm" }, { "bochs", "kvm" }, { "hvm domu", "xen" },
-    { "xen", "xen" }, { "bhyve", "bhyve" }, { "apple virtualization", "apple" }, { "virtual machine", "hyperv" },
+/* Words of the names in firmware, in canonical form, and the hypervisor that writes them; the first row counts. `with`
+   are words that another name has, or the same one: these makers sell hardware as well. Cloud providers stand for the
+   hypervisor that they use. "none" is hardware. */
+typedef struct {
+    const char *words;
+    const char *with;
+    const char *hypervisor;
+} hypervisor_names;
+
+static const hypervisor_names HYPERVISORS[] = {
+    { "vmware", NULL, "vmware" }, { "virtualbox", NULL, "virtualbox" }, { "innotek", NULL, "virtualbox" },
+    { "parallels virtual platform", NULL, "parallels" }, { "parallels arm virtual machine", NULL, "parallels" },
+    { "parallels software international", NULL, "parallels" }, { "parallels international", NULL, "parallels" },
+    { "amazon ec2", "metal", "none" }, { "amazon ec2", NULL, "ec2" }, { "google compute engine", NULL, "gce" },
+    { "apple virtualization", NULL, "apple" }, { "virtualmac1", NULL, "apple" }, { "virtualmac2", NULL, "apple" },
+    { "virtual machine", "microsoft", "hyperv" }, { "hyper v", "microsoft", "hyperv" },
+    { "openstack", NULL, "kvm" }, { "rhev", NULL, "kvm" }, { "ovirt", NULL, "kvm" }, { "kubevirt", NULL, "kvm" },
+    { "proxmox", NULL, "kvm" }, { "ahv", "nutanix", "kvm" }, { "digitalocean", NULL, "kvm" },
+    { "vserver", "hetzner", "kvm" }, { "scaleway", NULL, "kvm" }, { "alibaba cloud", NULL, "kvm" },
+    { "upcloud", NULL, "kvm" }, { "compute instance", "linode", "kvm" }, { "compute instance", "akamai", "kvm" },
+    { "vultr", NULL, "kvm" }, { "exoscale", NULL, "kvm" }, { "tencent cloud", NULL, "kvm" },
+    { "cloudsigma", NULL, "kvm" }, { "smartdc hvm", NULL, "kvm" }, { "cloud hypervisor", NULL, "kvm" },
+    { "crosvm", NULL, "kvm" }, { "qemu", NULL, "kvm" }, { "kvm", NULL, "kvm" }, { "seabios", NULL, "kvm" },
+    { "standard pc", "i440fx", "kvm" }, { "standard pc", "q35", "kvm" }, { "bochs", NULL, "kvm" },
+    { "hvm domu", NULL, "xen" }, { "xen", NULL, "xen" }, { "bhyve", NULL, "bhyve" }, { "vmm", "openbsd", "vmm" },
+    { "virtual machine", NULL, "unknown" },
 };
 
-/* Return the hypervisor that canonical names contain: "none" if they contain none, "" if all of them are empty. */
-static const char *hypervisor_of_names(const char *const *names, size_t count) {
+static int is_of_word(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+
+/* Return whether a canonical text has the words from here on, complete and with anything but letters and digits
+   between them. */
+static int begins_with_words(const char *at, const char *words) {
+    for (; *words; words++) {
+        if (*words != ' ') {
+            if (*at++ != *words) return 0;
+        } else {
+            if (!*at || is_of_word(*at)) return 0;
+            while (*at && !is_of_word(*at)) at++;
+        }
+    }
+    return !is_of_word(*at);
+}
+
+/* Return the next word of a canonical text, NULL without one: the first one from its start, else the one after this. */
+static const char *next_word(const char *at, int first) {
+    if (!first) while (is_of_word(*at)) at++;
+    while (*at && !is_of_word(*at)) at++;
+    return *at ? at : NULL;
+}
+
+static int has_words(const char *const *names, size_t count, const char *words) {
+    for (size_t i = 0; i < count; i++)
+        for (const char *at = next_word(names[i], 1); at; at = next_word(at, 0))
+            if (begins_with_words(at, words)) return 1;
+    return 0;
+}
+
+/* Return the hypervisor that canonical names have words of: "none" if they have none, "" if all of them are empty.
+   `says_virtual` is whether the firmware declares a virtual machine: then "none" becomes "unknown". */
+static const char *hypervisor_of_names(const char *const *names, size_t count, int says_virtual) {
     size_t known = sizeof HYPERVISORS / sizeof *HYPERVISORS, first = known;
-    int any = 0;
+    int any = says_virtual;
     for (size_t i = 0; i < count; i++) {
         any |= names[i][0] != 0;
-        for (const char *at = names[i]; *at; at++)
+        for (const char *at = next_word(names[i], 1); at; at = next_word(at, 0))
             for (size_t h = 0; h < first; h++)
-                if (HYPERVISORS[h][0][0] == at[0] && HYPERVISORS[h][0][1] == at[1]
-                    && !strncmp(HYPERVISORS[h][0], at, strlen(HYPERVISORS[h][0])))
+                if (HYPERVISORS[h].words[0] == at[0] && begins_with_words(at, HYPERVISORS[h].words)
+                    && (!HYPERVISORS[h].with || has_words(names, count, HYPERVISORS[h].with)))
                     first = h;
     }
-    return !any ? "" : first == known ? "none" : HYPERVISORS[first][1];
+    if (!any) return "";
+    if (first == known || !strcmp(HYPERVISORS[first].hypervisor, "none")) return says_virtual ? "unknown" : "none";
+    return HYPERVISORS[first].hypervisor;
 }
 
 #endif

@@ -138,7 +138,7 @@ static int is_instance_id(const char *tag) {
 }
 
 enum { KIND_BIOS = 0, KIND_SYSTEM = 1, KIND_BOARD = 2, KIND_CHASSIS = 3, KIND_PROCESSOR = 4, KIND_MEMORY = 17,
-       MEMORY_IS_FLASH = 9 };
+       MEMORY_IS_FLASH = 9, NAMES = 7, SAYS_VIRTUAL = 0x10 };
 
 /* Write a sorted list, each part once, separated by blanks; return the length. `to` has space for all parts. */
 static size_t join_parts(const part_list *list, char *to) {
@@ -155,14 +155,16 @@ static size_t join_parts(const part_list *list, char *to) {
 
 /* Fill in the values of a table. Return 0, or -1 if memory is short; the caller frees the lists in both cases. */
 static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *processors, part_list *modules) {
-    char names[4][CANONICAL_SIZE] = { "", "", "", "" }, serials[3][CANONICAL_SIZE] = { "", "", "" };
+    /* Maker and product of the system, maker of the firmware, maker and product of the board, makers of the chassis and
+       the processor: the owner may have set some of them. Not the version of the firmware: coreboot's names SeaBIOS. */
+    char names[NAMES][CANONICAL_SIZE] = { "", "", "", "", "", "", "" }, serials[3][CANONICAL_SIZE] = { "", "", "" };
     char first[CANONICAL_SIZE], second[CANONICAL_SIZE], third[CANONICAL_SIZE];
-    const char *const of_firmware[3] = { names[2], names[3], third };
-    const char *const of_board[2] = { first, second };
+    const char *const of_firmware[3] = { names[2], second, third };
+    const char *const of_uuid[1] = { first }, *const of_board[2] = { names[3], names[4] };
     const char *const of_platform[2] = { names[0], names[1] };
-    const char *const of_names[4] = { names[0], names[1], names[2], names[3] };
+    const char *of_names[NAMES];
     static const char hex[] = "0123456789abcdef";
-    int seen[5] = { 0, 0, 0, 0, 0 };
+    int seen[5] = { 0, 0, 0, 0, 0 }, says_virtual = 0;
     char *to;
     smbios_structure found;
     memset(facts, 0, sizeof *facts);
@@ -171,29 +173,32 @@ static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *pr
         if (found.type >= KIND_BIOS && found.type <= KIND_CHASSIS && seen[found.type]++) continue;
         if (found.type == KIND_BIOS && found.length >= 0x12) {
             text_at(&found, 4, names[2]);
-            text_at(&found, 5, names[3]);
+            text_at(&found, 5, second);
             text_at(&found, 8, third);
             digest_strings(facts->firmware, "firmware", of_firmware, 3);
+            says_virtual = found.length >= 0x14 && (found.data[0x13] & SAYS_VIRTUAL);
         } else if (found.type == KIND_SYSTEM && found.length >= 8) {
             text_at(&found, 4, names[0]);
             text_at(&found, 5, names[1]);
             serial_at(&found, 7, serials[0]);
             digest_strings(facts->platform, "platform", of_platform, 2);
             if (found.length >= 0x19 && canonical_uuid(found.data + 8, first))
-                digest_strings(facts->system_uuid, "system-uuid", of_board, 1);
+                digest_strings(facts->system_uuid, "system-uuid", of_uuid, 1);
         } else if (found.type == KIND_BOARD && found.length >= 8) {
             text_at(&found, 8, third);
             if (is_instance_id(third)) {
                 const char *const tag[1] = { third };
                 digest_strings(facts->cloud_instance, "cloud-instance", tag, 1);
             }
-            text_at(&found, 4, first);
-            text_at(&found, 5, second);
+            text_at(&found, 4, names[3]);
+            text_at(&found, 5, names[4]);
             serial_at(&found, 7, serials[1]);
             digest_strings(facts->board, "board", of_board, 2);
         } else if (found.type == KIND_CHASSIS && found.length >= 9) {
+            text_at(&found, 4, names[5]);
             serial_at(&found, 7, serials[2]);
         } else if (found.type == KIND_PROCESSOR && found.length >= 0x1A && found.data[0x18] & 0x40) {
+            if (!names[6][0]) text_at(&found, 7, names[6]);
             if (!(to = new_part(processors))) return -1;
             text_at(&found, 0x10, to);
             to += strlen(to);
@@ -233,7 +238,9 @@ static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *pr
     digest_list(facts->processor, "processor", processors);
     digest_list(facts->memory, "memory", modules);
     sort_parts(&facts->memory_serials);
-    if (seen[KIND_BIOS] || seen[KIND_SYSTEM]) facts->hypervisor = hypervisor_of_names(of_names, 4);
+    for (int i = 0; i < NAMES; i++) of_names[i] = names[i];
+    if (seen[KIND_BIOS] || seen[KIND_SYSTEM]) facts->hypervisor = hypervisor_of_names(of_names, NAMES, says_virtual);
+    if (!facts->hypervisor[0] && facts->firmware[0]) facts->hypervisor = "none";
     return 0;
 }
 

@@ -343,6 +343,8 @@ static int processor_identity(char *brand, unsigned int *signature, unsigned int
         __cpuid(0x40000000, a, words[0], words[1], words[2]);
         memcpy(hypervisor, words, 12);
         hypervisor[12] = 0;
+        /* The bit is set, but the hypervisor hides its name. */
+        if (!*hypervisor) memcpy(hypervisor, "unnamed", sizeof "unnamed");
     }
     for (unsigned int leaf = 0; leaf < 3; leaf++) {
         unsigned int words[4];

@@ -51,15 +51,20 @@ def canonical_uuid(text):
     )
 
 
-def hypervisor_of(*names):
-    """Return the hypervisor that names of maker, product and firmware contain: "none" for no match, "" for no name."""
+def hypervisor_of(*names, says_virtual=False):
+    """Return the hypervisor that names of makers, products and firmware have words of, "none" for no match.
+
+    Args:
+        *names: at most eight; None and placeholders count as missing. Without a name the result is "".
+        says_virtual: whether the firmware declares a virtual machine; "none" is "unknown" then.
+    """
     cdef const char *known[8]
     cdef size_t count = 0
     kept = [clean(name).encode("ascii") for name in names[:8]]
     for name in kept:
         known[count] = PyBytes_AsString(name)
         count += 1
-    return (<bytes>hypervisor_of_names(known, count)).decode("ascii")
+    return (<bytes>hypervisor_of_names(known, count, 1 if says_virtual else 0)).decode("ascii")
 
 
 cdef str _stable_digest(bytes name, parts, int digits):
