@@ -21,7 +21,7 @@ CHANGES = (FIRMWARE, ADDED, REMOVED, REPLACED, MOVED, PROCESSOR, SYSTEM, TOOL, N
 _UNKNOWN = re.compile(
     r"|-+|\.+|0+|f+|null|none|n/?a|unknown|undefined|other|invalid|(not )?applicable|xx+|123456.*"
     r"|(not|un) ?(specified|available|provided|defined|present|settable)"
-    r"|\[?empty\]?|no dimm|part ?number|(array\d*_?)?part_?num(ber)?\d*|(bank\d+_?)?partnum\d*|module ?part ?number\d*"
+    r"|\[?empty\]?|no dimm|(so)?dimm ?\d+|(module ?)?part ?number\d*|(array\d*_?|bank\d+_?)?part_?num(ber)?\d*"
     r"|to be filled.*|default string|system (version|sku|product name|manufacturer)|sku|o\.?e\.?m\.?"
 )
 _UNITS = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
@@ -97,7 +97,9 @@ def true_changes(
     if _processors_differ(*processors):
         found.add(PROCESSOR)
     before, now = modules(old["memory"]), modules(new["memory"])
-    of_modules = module_changes(before, now, _slots(old), _slots(new))
+    # Without one slot in the output nothing is known of the modules.
+    slots = _slots(old), _slots(new)
+    of_modules = module_changes(before, now, *slots) if all(slots) else set()
     also = slot_changes(before, now) - of_modules if of_modules - {MOVED} else set()
     if PROCESSOR not in found and _cores(processors[0]) != _cores(processors[1]):
         also.add(PROCESSOR)

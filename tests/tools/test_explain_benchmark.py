@@ -122,6 +122,8 @@ OTHER = ("8 GB", "OT8G-C")
         ({"memory": memory({"DIMM_A1": ("8 GB", "EX8G-A  "), "DIMM_B1": ("8 GB", "EX8G-B")})}, "text noise"),
         ({"memory": memory({"DIMM_A1": ("8 GB", "Unknown"), "DIMM_B1": B})}, "text noise"),
         ({"memory": memory({"DIMM_A1": ("8 GB", "0x455838472D41"), "DIMM_B1": B})}, "text noise"),
+        ({"memory": memory({"DIMM_A1": ("8 GB", "SODIMM000"), "DIMM_B1": ("8 GB", "SODIMM001")})}, "text noise"),
+        ({"memory": memory({}, slots=())}, "text noise"), ({"memory": ""}, "text noise"),
         ({"memory": memory(OLD, first=0x40)}, "text noise"),
         ({"memory": memory(OLD, slots=SLOTS[::-1])}, "text noise"),
         # A firmware update that renames the slots moves no module.
