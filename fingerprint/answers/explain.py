@@ -38,7 +38,8 @@ def explain_snapshots_answer(before: str, now: str, found: Explanation) -> dict[
 
 def explanation_members(found: Explanation) -> dict[str, Any]:
     """Return what an explanation says, without the vault that it is about."""
-    verdict = found.verdict
+    verdict, composition = found.verdict, found.composition
+    history = composition.history
     return {
         "verdict": found.outcome,
         "match": verdict.match,
@@ -57,6 +58,16 @@ def explanation_members(found: Explanation) -> dict[str, Any]:
              "against": list(e.against)}
             for e in found.events
         ],
+        "causes": [
+            {"name": c.name, "title": c.title, "attributes": list(c.attributes), "evidence": list(c.evidence),
+             "certain": c.certain}
+            for c in composition.causes
+        ],
+        "unexplained": list(composition.unexplained),
+        "identity": {"answer": str(composition.identity), "why": composition.identity_text},
+        "history": None if history is None else {
+            "name": history.name, "title": history.title, "evidence": list(history.evidence),
+        },
         "state": {
             "regenerated": found.state.regenerated, "at": found.state.at, "by": found.state.by,
             "restorableEntry": found.state.restorable, "evidenceAt": found.state.evidence_at,

@@ -11,7 +11,9 @@ from fingerprint.agent.outlook import WOULD_REJECT, agent_outlook, would_reject
 from fingerprint.collectors import collect
 from fingerprint.collectors.recording import booted_at
 from fingerprint.explanation.causes import Cause, Context, causes, silence_now
+from fingerprint.explanation.composition import NOTHING, Composition, PrimitiveCause, compose
 from fingerprint.explanation.events import ProbableEvent, probable
+from fingerprint.explanation.history import History, Identity
 from fingerprint.explanation.remedies import Remedy, remedies
 from fingerprint.explanation.sources import Sources
 from fingerprint.observation import Observation, StableObservation, compare_stable, compare_with, recipe_change
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 _ACCEPTED = "None: the machine is accepted."
 
 __all__ = [
-    "Cause", "Explanation", "ProbableEvent", "Remedy", "State", "explain", "explain_observation", "explain_snapshots",
-    "explain_vault",
+    "Cause", "Composition", "Explanation", "History", "Identity", "PrimitiveCause", "ProbableEvent", "Remedy", "State",
+    "explain", "explain_observation", "explain_snapshots", "explain_vault",
 ]  # fmt: skip
 
 
@@ -57,6 +59,7 @@ class Explanation(Value):
         id_warning: why the hardware ID does not identify the machine (`Collection.id_warning`); "" if it does.
         check: when the agent compares next; None for an unchanged machine, and if no agent can run.
         change: the verdict by another hash recipe of Windows, if that fits the record; `outcome` then follows it.
+        composition: all differences by primitive causes, the identity question, and the history.
     """
 
     verdict: Verdict
@@ -75,6 +78,7 @@ class Explanation(Value):
     id_warning: str = ""
     check: NextCheck | None = None
     change: RecipeChange | None = None
+    composition: Composition = NOTHING
 
     @property
     def changed(self) -> tuple[tuple[tuple[str, ...], str, bool], ...]:
@@ -115,15 +119,12 @@ def explain(
     """
     state = state or State()
     started = booted_at(now.machine) if now else None
-    context = Context(verdict, collection, before, now, utc(started)[:16].replace("T", " ") if started else "")
+    context = Context(verdict, collection, before, now, started)
     context.change = change
     found = causes(context)
-    circumstances = []
-    if before and now:
-        circumstances += ["rebooted"] if started is not None and started > before.machine.now() else []
-        circumstances += ["kernel"] if before.machine.kernel != now.machine.kernel else []
     by_stable = stable.verdict if stable else None
-    events = probable(context, found, by_stable, circumstances)
+    composition = compose(context, found, by_stable)
+    events = probable(context, composition)
     decides = verdict if change is None else change.verdict
     outcome = "same" if decides.match else "different" if decides.conclusive else "cannot-tell"
     outlook = agent_outlook(verdict, collection, of_agent=of_agent, other_recipe=change is not None)
@@ -136,7 +137,8 @@ def explain(
             outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.only_here),
             recipe_changed=change is not None and outcome == "same", doubt=collection.doubt_remedy,
         ),
-        _unknowns(context, found, stable, state), stable, collection.id_warning, check, change,
+        _unknowns(context, found, composition, stable, state), stable, collection.id_warning, check, change,
+        composition,
     )  # fmt: skip
 
 
@@ -222,10 +224,15 @@ def _rejection(check: NextCheck | None) -> str:
 
 
 def _unknowns(
-    context: Context, found: tuple[Cause, ...], stable: StableObservation | None, state: State
+    context: Context,
+    found: tuple[Cause, ...],
+    composition: Composition,
+    stable: StableObservation | None,
+    state: State,
 ) -> tuple[str, ...]:
     unknowns = []
-    unnamed = [c.name for c in found if c.state == "changed" and not c.certain]
+    proven = composition.proven
+    unnamed = [c.name for c in found if c.state == "changed" and not c.certain and c.name not in proven]
     kept = () if context.before is None else context.before.known
     for names, why in (
         (

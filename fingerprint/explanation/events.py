@@ -1,86 +1,63 @@
-"""Find the event that caused a difference: each one of `attributes.events` is scored by facts for and against it."""
+"""Name the events of `attributes.events` that the causes found amount to: the history first, then each cause."""
 
 from __future__ import annotations
 
-from fingerprint.attributes.events import DMI, EVENTS, SHORT_NAMES, Event, Setting, Truth
-from fingerprint.attributes.stable import PHYSICAL
-from fingerprint.explanation.causes import TABLE_APPEARED, TABLE_GONE, silence_then
-from fingerprint.types import Status, Value
+from fingerprint.attributes.events import SHORT_NAMES, Truth
+from fingerprint.explanation.history import TRUTHS, Identity
+from fingerprint.explanation.primitives import HARDWARE
+from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterable
 
-    from fingerprint.explanation.causes import Cause, Context
-    from fingerprint.rules.stable import StableVerdict
+    from fingerprint.explanation.causes import Context
+    from fingerprint.explanation.composition import Composition, PrimitiveCause
 
 SHOWN = 3
-# Fact -> (its text, the events that it supports, those that it contradicts).
-_FACTS: dict[str, tuple[str, str, str]] = {
-    "tool-version": (
-        "dmidecode has another version", "tool-upgrade os-upgrade",
-        "tool-installed ram-added firmware-update clone clone-renamed reboot-dhcp nic-swap",
-    ),
-    "hardware-equal": (
-        "the hardware fields are equal",
-        "tool-upgrade os-upgrade wmic-to-cim recipe-to-wql recipe-to-wmic type-ids-moved",
-        "tool-installed clone clone-renamed cross-hypervisor-move cross-hypervisor-same-ip",
-    ),
-    "all-dmi": ("all four DMI values changed at once", "tool-upgrade os-upgrade", "tool-installed ram-added"),
-    "tool-appeared": ("there were no DMI values then", "tool-installed", "os-upgrade tool-upgrade"),
-    "tool-gone": ("there are no DMI values now", "tool-installed", "os-upgrade tool-upgrade"),
-    "modules": ("memory modules differ", "ram-added domain-join", "os-upgrade tool-upgrade clone clone-renamed"),
-    "firmware": ("the firmware's version or date differs", "firmware-update vm-hardware-upgrade", "ram-added"),
-    "uuid": (
-        "the system UUID differs",
-        "clone clone-renamed clone-new-id cross-hypervisor-move cross-hypervisor-same-ip",
-        "os-upgrade tool-upgrade ram-added firmware-update cold-move reboot-dhcp",
-    ),
-    "uuid-turned": ("the UUID has its bytes in another order", "vm-hardware-upgrade", "clone clone-renamed"),
-    "maker": (
-        "maker or model differ", "cross-hypervisor-move cross-hypervisor-same-ip",
-        "clone clone-renamed os-upgrade tool-upgrade",
-    ),
-    "nic": (
-        "the old hardware address is gone", "nic-swap clone clone-renamed sd-card-copied", "docker-first os-upgrade",
-    ),
-    "other-first": ("the old address is still there, and another comes first", "docker-first", "nic-swap clone"),
-    "no-table": ("there is no SMBIOS table, as on most boards", "sd-card-copied", ""),
-    "times": ("of the disks only the times of the links differ", "reboot reboot-dhcp time-zone", "disk-added"),
-    "filesystems": ("file systems came or went", "disk-added", "reboot time-zone"),
-    "address": ("the IP address is another one", "dhcp-lease reboot-dhcp", ""),
-    "method-json": (
-        "the agent hashes PowerShell's JSON now", "wmic-to-cim",
-        "recipe-to-wql recipe-to-wmic windows-clone-new-uuid type-ids-moved",
-    ),
-    "method-wmic": (
-        "the agent hashes wmic's text now", "recipe-to-wmic",
-        "wmic-to-cim recipe-to-wql windows-clone-new-uuid type-ids-moved",
-    ),
-    "method-wql": (
-        "the agent hashes WMI objects now, as from 3.3.1311", "recipe-to-wql",
-        "wmic-to-cim recipe-to-wmic windows-clone-new-uuid type-ids-moved",
-    ),
-    "type-ids": (
-        "the WMI objects are equal, with other type ids", "type-ids-moved",
-        "wmic-to-cim recipe-to-wql recipe-to-wmic windows-clone-new-uuid",
-    ),
-    "other-id": ("the machine ID is another one", "clone-new-id volatile-machine-id", ""),
-    "kernel": ("the kernel is another one", "kernel-update os-upgrade", "reboot reboot-dhcp time-zone dhcp-lease"),
-    "rebooted": (
-        "the machine was started since", "reboot reboot-dhcp kernel-update os-upgrade", "time-zone dhcp-lease",
-    ),
-}  # fmt: skip
-_FIT, _SPEAKS, _CONTRADICTS, _LACKS, _VERDICT = 4, 2, 4, 2, 6
+# Event -> the causes that it needs. The first events of a cause are those that need more causes, too.
+_NEEDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("os-upgrade", ("tool-version", "address")),
+    ("tool-upgrade", ("tool-version",)),
+    ("tool-installed", ("tool-gone",)),
+    ("tool-installed", ("tool-appeared",)),
+    ("type-ids-moved", ("wmi-type-ids",)),
+    ("processor-replaced", ("processor",)),
+    ("processor-replaced", ("processor-count",)),
+    ("ram-added", ("memory-added",)),
+    ("ram-added", ("memory-removed",)),
+    ("ram-added", ("memory-replaced",)),
+    ("ram-added", ("memory-moved",)),
+    ("vm-hardware-upgrade", ("uuid-turned", "firmware")),
+    ("vm-hardware-upgrade", ("uuid-turned",)),
+    ("firmware-update", ("firmware",)),
+    ("disk-added", ("file-systems",)),
+    ("nic-swap", ("network-card",)),
+    ("docker-first", ("interface-order",)),
+    ("host-renamed", ("host-name",)),
+    ("kernel-update", ("kernel",)),
+    ("reboot-dhcp", ("reboot", "address")),
+    ("reboot", ("reboot",)),
+    ("time-zone", ("link-times",)),
+    ("dhcp-lease", ("address",)),
+)
+_RECIPES = {"json": "wmic-to-cim", "wql": "recipe-to-wql", "wmic": "recipe-to-wmic"}
+# What may happen together with any event, and what no event of the table is about.
+_BESIDE = frozenset((
+    "address", "reboot", "link-times", "device-names", "kernel", "text-noise", "made-address", "bond-fail-over",
+    "table-gone", "table-appeared", "structures-gone", "structures-appeared",
+))  # fmt: skip
 
 
 class ProbableEvent(Value):
-    """An event that may have caused the difference.
+    """An event that the causes amount to.
 
     Attributes:
-        name, title: of the event.
-        truth: "same", "other" or "undecidable": whether it leaves the same machine.
-        fits: whether it changes exactly what changed.
+        name: of `attributes.events`.
+        title: its causes, for users; only what was found.
+        truth: "same", "other" or "undecidable": whether it is the same machine by scheme `stable`; without evidence
+            "same" for an event that does not touch the hardware.
+        fits: whether it explains all that changed, with what may happen together with any event.
         in_favour, against: facts as text.
     """
 
@@ -92,94 +69,58 @@ class ProbableEvent(Value):
     against: tuple[str, ...]
 
 
-def probable(
-    context: Context, causes: Collection[Cause], stable: StableVerdict | None, circumstances: Collection[str]
-) -> tuple[ProbableEvent, ...]:
-    """Return the events that may have caused the difference, the most probable first; () without a difference.
+def probable(context: Context, found: Composition) -> tuple[ProbableEvent, ...]:
+    """Return the events that the causes amount to, the most comprehensive first; () without a difference.
 
     Args:
         context: both sides.
-        causes: of each attribute.
-        stable: the verdict of scheme `stable`; None without one.
-        circumstances: other facts: "rebooted", "kernel".
+        found: the causes.
     """
-    names = set(SHORT_NAMES.values())
-    # No event adds or removes a table, and without one modules, firmware and ids are not known.
-    usable = [cause for cause in causes if not {TABLE_GONE, TABLE_APPEARED} & set(cause.facts)]
-    changed = {cause.name for cause in usable if cause.state == "changed"} & names
-    if not changed:
-        return ()
-    # An event that changes an unreadable attribute is not guessed.
-    unread = {cause.name for cause in causes if cause.state == "unknown"} & names
-    facts = list(dict.fromkeys(fact for cause in causes for fact in cause.facts))
-    facts += circumstances
-    settings = _settings(context, stable)
-    # By the record's recipe it is the same machine: skip events that lead to another one.
-    same = context.change is not None and context.change.verdict.match
-    weighed = []
-    for order, event in enumerate(EVENTS):
-        if same and event.truth == Truth.OTHER:
-            continue
-        if event.setting in settings and event.name != "agent-restart" and not unread & set(event.ssm):
-            points, found = _weigh(event, changed, facts, stable)
-            if points > 0:
-                weighed.append((-points, order, found))
-    return tuple(found for _, _, found in sorted(weighed, key=lambda one: one[:2])[:SHOWN])
+    events = []
+    by_name = {cause.name: cause for cause in found.causes}
+    used: set[str] = set()
+    if found.history is not None and found.history.name != "another-machine":
+        used.update(by_name)
+        events.append(_event(found.history.name, found.history.title, found.causes, found, found.history.evidence))
+    for name, needs in (*_of_windows(context, by_name), *_NEEDS):
+        if by_name.keys() >= set(needs) and not used.issuperset(needs):
+            used.update(needs)
+            causes = [by_name[need] for need in needs]
+            events.append(_event(name, ", ".join(cause.title for cause in causes), causes, found))
+    return tuple(events[:SHOWN])
 
 
-def _settings(context: Context, stable: StableVerdict | None) -> tuple[Setting, ...]:
-    if context.collection.platform == "windows":
-        return (Setting.WINDOWS,)
-    read = {a.name: a for a in context.collection}
-    without = all(name in read and read[name].status == Status.ABSENT for name in DMI)
-    saved = {row.name for row in context.verdict.rows if row.saved and not silence_then(row.name, context)}
-    if without and not saved & set(DMI):
-        # A system on a hypervisor, such as WSL, is no board.
-        board = () if _on_a_hypervisor(stable) else (Setting.BOARD,)
-        return (Setting.CONTAINER, *board, Setting.PHYSICAL, Setting.VIRTUAL)
-    if stable is not None and not stable.virtual:
-        return (Setting.PHYSICAL,)
-    return (Setting.PHYSICAL, Setting.VIRTUAL)
+def _of_windows(context: Context, causes: dict[str, PrimitiveCause]) -> list[tuple[str, tuple[str, ...]]]:
+    found: list[tuple[str, tuple[str, ...]]] = []
+    if "hash-recipe" in causes:
+        found.append((_RECIPES.get(context.collection.recipe, "recipe-to-wql"), ("hash-recipe",)))
+    if "windows-values" in causes:
+        only_disks = set(causes["windows-values"].attributes) == {"disk-info"}
+        found.append(("windows-disk-added" if only_disks else "domain-join", ("windows-values",)))
+    return found
 
 
-def _on_a_hypervisor(stable: StableVerdict | None) -> bool:
-    rows = stable.rows if stable is not None else ()
-    return any({row.saved, row.current} - {"", PHYSICAL} for row in rows if row.name == "hypervisor")
-
-
-def _weigh(
-    event: Event, changed: set[str], facts: list[str], stable: StableVerdict | None
-) -> tuple[int, ProbableEvent]:
-    lacking = set(event.ssm) - changed
-    unexplained = changed - set(event.ssm) - set(event.ssm_may)
-    fits = not lacking and not unexplained
-    points = _FIT if fits else -_LACKS * len(lacking) - _LACKS * len(unexplained)
-    # An event that explains more attributes ranks higher.
-    points += len(changed & set(event.ssm))
-    in_favour = [f"it changes exactly these attributes ({_names(changed)})"] if fits else []
-    against = [f"it would change {_names(lacking)}, too"] if lacking else []
-    against += [f"it does not explain {_names(unexplained)}"] if unexplained else []
-    for fact in facts:
-        text, speaks_for, speaks_against = _FACTS.get(fact, ("", "", ""))
-        if event.name in speaks_for.split():
-            points += _SPEAKS
-            in_favour.append(text)
-        elif event.name in speaks_against.split():
-            points -= _CONTRADICTS
-            against.append(text)
-    if stable is not None:
-        outcome = str(stable.outcome)
-        says = {"same": Truth.SAME, "different": Truth.OTHER}.get(outcome)
-        if says is not None and event.truth != Truth.UNDECIDABLE:
-            agrees = event.truth == says
-            points += _VERDICT // 2 if agrees else -_VERDICT
-            word = "this is the same machine" if says == Truth.SAME else "this is another machine"
-            (in_favour if agrees else against).append(f"by scheme stable {word}")
-    return points, ProbableEvent(
-        event.name, event.title, str(event.truth), fits, tuple(in_favour), tuple(against)
+def _event(
+    name: str, title: str, causes: Iterable[PrimitiveCause], found: Composition, evidence: tuple[str, ...] = ()
+) -> ProbableEvent:
+    own = {cause.name for cause in causes}
+    left = [a for c in found.causes if c.name not in own | _BESIDE for a in c.attributes] + list(found.unexplained)
+    explained = {a for c in found.causes if c.name in own for a in c.attributes}
+    left = [attribute for attribute in dict.fromkeys(left) if attribute not in explained]
+    in_favour = list(dict.fromkeys((*evidence, *(text for cause in causes for text in cause.evidence))))
+    if found.identity != Identity.UNDECIDABLE:
+        word = "the same" if found.identity == Identity.SAME else "another"
+        in_favour.append(f"by scheme stable this is {word} machine")
+    # Where the hardware does not decide, only an event that has nothing to do with it is one of the same machine.
+    truth = TRUTHS[found.identity]
+    if truth == Truth.UNDECIDABLE and not evidence and not own & HARDWARE:
+        truth = Truth.SAME
+    return ProbableEvent(
+        name, title, str(truth), not left, tuple(in_favour),
+        (f"it does not explain {_names(left)}",) if left else (),
     )  # fmt: skip
 
 
-def _names(names: Collection[str]) -> str:
+def _names(names: Iterable[str]) -> str:
     short = {full: name for name, full in SHORT_NAMES.items()}
-    return ", ".join(sorted(short[name] for name in names))
+    return ", ".join(sorted(short.get(name, name) for name in names))

@@ -42,7 +42,8 @@ def text_of(value: str) -> str:
     return "" if value.strip() == "Not Specified" else value
 
 
-def _size(value: str) -> int | None:
+def byte_size(value: str) -> int | None:
+    """Return a size such as "8192 MB" in bytes; 0 for "No Module Installed", None for other text."""
     value = value.strip()
     if value.lower() in ("no module installed", "not installed"):
         return 0
@@ -88,7 +89,7 @@ _KINDS: dict[int, tuple[type[Structure], _Fields]] = {
             "version": ("version", text_of),
             "release date": ("release_date", text_of),
             "release": ("release_date", text_of),
-            "rom size": ("rom_bytes", _size),
+            "rom size": ("rom_bytes", byte_size),
             "bios revision": ("revision", text_of),
             "firmware revision": ("firmware_revision", text_of),
         },
@@ -157,7 +158,7 @@ _KINDS: dict[int, tuple[type[Structure], _Fields]] = {
             "location": ("location", text_of),
             "use": ("use", text_of),
             "error correction type": ("error_correction", text_of),
-            "maximum capacity": ("capacity_bytes", _size),
+            "maximum capacity": ("capacity_bytes", byte_size),
             "number of devices": ("devices", leading_number),
         },
     ),
@@ -167,7 +168,7 @@ _KINDS: dict[int, tuple[type[Structure], _Fields]] = {
             **_UNIT,
             **_ASSET,
             "array handle": ("array_handle", hexadecimal),
-            "size": ("size_bytes", _size),
+            "size": ("size_bytes", byte_size),
             "form factor": ("form_factor", text_of),
             "locator": ("locator", text_of),
             "bank locator": ("bank", text_of),

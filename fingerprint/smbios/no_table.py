@@ -7,6 +7,7 @@ first structure. The agent stores the MD5 of this output like any other, so all 
 from __future__ import annotations
 
 DMI = ("processor-hash", "memory-hash", "bios-hash", "system-hash")
+NO_STRUCTURE = "the SMBIOS table holds no structure of this kind"
 _STRUCTURE = b"Handle 0x"
 _NOT_FOUND = b"# No SMBIOS nor DMI entry point found, sorry.\n"
 # Releases that print their version first, including announced ones.
@@ -29,7 +30,7 @@ def why_silent(output: bytes) -> str:
         return "no SMBIOS table found"
     if b"broken" in output or b"rong DMI structures" in output or b"nreachable" in output:
         return "no structure could be read from the SMBIOS table: it is broken"
-    return "the SMBIOS table holds no structure of this kind"
+    return NO_STRUCTURE
 
 
 def is_silent(value: str) -> bool:

@@ -54,7 +54,8 @@ def test_explain_names_causes_event_state_and_remedies(upgraded: Place) -> None:
     text = " ".join(done.stdout.split())
     for expected in (
         "dmidecode 3.3 -> 3.6; hardware fields equal",
-        "upgrade of the operating system and new address (os-upgrade): the same machine",
+        "1. dmidecode has another version (tool-version): bios-hash, memory-hash, processor-hash, system-hash",
+        "Machine the same machine (by scheme stable)",
         "not regenerated yet",
         "fingerprint threshold set 33",
     ):

@@ -154,14 +154,25 @@ def test_evidence_without_the_saved_value_is_not_used() -> None:
     assert cause_of(found, "memory-hash").startswith("cause not known")
 
 
-@pytest.mark.parametrize("machine_id", ["ffeeddccbbaa99887766554433221100", "0" * 32])
-def test_two_recordings_do_not_mention_kept_evidence(machine_id: str) -> None:
+@pytest.mark.parametrize(
+    ("machine_id", "cause"), [("ffeeddccbbaa99887766554433221100", "machine-id"), ("0" * 32, "machine-id-invalid")]
+)
+def test_another_machine_id_on_the_same_hardware_is_explained(machine_id: str, cause: str) -> None:
     before, now = snapshot(machine()), snapshot(machine(machine_id=machine_id), NOW)
     found = explain_snapshots(RecordedMachine(before), RecordedMachine(now))
-    text = next(text for text in found.cannot_tell if "machine-id" in text)
-    assert text == "What changed behind machine-id: the recordings hold the values, but not the cause of the difference"
+    assert [one.name for one in found.composition.causes] == [cause]
+    assert found.composition.history is not None
+    assert found.composition.history.name == "machine-id-regenerated"
+    assert not any("What changed behind" in text for text in found.cannot_tell)
     # Unlike the firmware's UUID on Windows, it can be restored.
     assert [one.name for one in found.remedies] == ["backup", "restore-id", "rebaseline", "register"]
+
+
+def test_two_recordings_do_not_mention_kept_evidence() -> None:
+    before, now = before_and_after("firmware-update")
+    before["commands"] = [one for one in before["commands"] if one["argv"][-1] != "bios"]
+    found = explain_snapshots(RecordedMachine(before), RecordedMachine(now))
+    assert not any("nothing was kept" in text for text in found.cannot_tell)
 
 
 def test_an_invalid_id_is_not_called_empty() -> None:

@@ -6,7 +6,7 @@ from fingerprint._io.text import printable
 from fingerprint.answers.explain import explain_answer, explain_snapshots_answer
 from fingerprint.attributes.stable import DECIDING_POINTS
 from fingerprint.cli.context import machine_of, vault_of
-from fingerprint.cli.identity import OUTCOME_EXIT_CODES, OUTCOME_HEADS, TRUTHS, print_problems, print_recipe
+from fingerprint.cli.identity import OUTCOME_EXIT_CODES, OUTCOME_HEADS, print_problems, print_recipe
 from fingerprint.cli.output import colored, folded, print_json, step, write
 from fingerprint.errors import UsageError
 from fingerprint.explanation import explain_observation, explain_snapshots
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _WIDTH = 87
 _SIGNS = {"same": "=", "empty": "·", "changed": "x", "unknown": "?"}
 _LABEL = 10
+# Of one cause; JSON has all.
+_EVIDENCE = 4
+_IDENTITIES = {"same": "the same machine", "another": "another machine", "undecidable": "cannot tell"}
 _DEFAULT = 40
 
 
@@ -69,21 +72,7 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
         # Cut before it is colored: the mark of a color has a width, too.
         rest = f" {cause.name:15} {printable(value)}"[:_WIDTH]
         write(f"  {sign}{rest}")
-    if found.changed:
-        write()
-        write("What changed")
-    for names, text, certain in found.changed:
-        _print_row("", f"{', '.join(names)}: {printable(text)}{'' if certain else ' [inferred]'}")
-    if found.events:
-        write()
-        write("Probable event")
-    for number, event in enumerate(found.events, 1):
-        _print_row(f"{number}.", f"{event.title} ({event.name}): {TRUTHS[event.truth]}")
-        # Of the less probable ones only what speaks against them.
-        for text in event.in_favour if number == 1 else ():
-            _print_row("   +", text)
-        for text in event.against:
-            _print_row("   -", text)
+    _print_causes(found)
     write()
     _print_row("State", found.state_text)
     _print_row("Next", found.consequence)
@@ -97,6 +86,37 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
             _print_row("", f"   Risk: {remedy.risk}")
     for number, text in enumerate(found.cannot_tell):
         _print_row("Not known" if number == 0 else "", text)
+
+
+def _print_causes(found: Explanation) -> None:
+    """Print what changed: each primitive cause with its evidence, what none explains, and the history."""
+    made = found.composition
+    changed = {cause.name: cause for cause in found.causes if cause.state in ("changed", "unknown") and cause.text}
+    if not changed:
+        return
+    write()
+    write("What changed")
+    for number, cause in enumerate(made.causes, 1):
+        guess = "" if cause.certain else " [inferred]"
+        _print_row(f"{number}.", f"{cause.title} ({cause.name}){guess}: {', '.join(cause.attributes)}")
+        for text in cause.evidence[:_EVIDENCE]:
+            _print_row("   +", printable(text))
+        if len(cause.evidence) > _EVIDENCE:
+            _print_row("   +", f"{len(cause.evidence) - _EVIDENCE} more: --output json")
+    explained = {name for cause in made.causes for name in cause.attributes}
+    left: dict[str, list[str]] = {}
+    for name, attribute in changed.items():
+        if name not in explained:
+            left.setdefault(printable(attribute.text), []).append(name)
+    for text, names in left.items():
+        _print_row("   ?", f"{', '.join(names)}: {text}")
+    # The reason is that of scheme `stable`, which stands at the top.
+    why = "by scheme stable" if found.stable is not None else made.identity_text
+    _print_row("Machine", f"{_IDENTITIES[str(made.identity)]} ({why})")
+    if made.history is not None:
+        _print_row("History", f"{made.history.title} ({made.history.name})")
+        for text in made.history.evidence:
+            _print_row("   +", text)
 
 
 def _print_row(label: str, text: str) -> None:

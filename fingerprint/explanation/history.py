@@ -1,0 +1,207 @@
+"""The questions above the causes: is it the same machine (scheme `stable` alone), and how did it come to differ."""
+
+from __future__ import annotations
+
+from fingerprint.attributes.events import Truth
+from fingerprint.attributes.stable import CONTAINERS, PHYSICAL
+from fingerprint.rules.stable import Agreement, Outcome
+from fingerprint.types import Value, Vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+    from fingerprint.rules.stable import StableRow, StableVerdict
+
+
+class Identity(Vocabulary):
+    """Whether it is the same machine."""
+
+    SAME: ClassVar[Identity]
+    ANOTHER: ClassVar[Identity]
+    UNDECIDABLE: ClassVar[Identity]
+
+
+Identity.define(SAME="same", ANOTHER="another", UNDECIDABLE="undecidable")
+TRUTHS = {Identity.SAME: Truth.SAME, Identity.ANOTHER: Truth.OTHER, Identity.UNDECIDABLE: Truth.UNDECIDABLE}
+_IDENTITIES = {Outcome.SAME: Identity.SAME, Outcome.DIFFERENT: Identity.ANOTHER}
+_DISK = "the disk, or a copy of it, is in another physical machine"
+_HARDWARE = ("system-serial", "board-serial", "disk-serials", "memory-serials", "cloud-instance")
+_CARD = "the card or disk of a board, or a copy of it, is in another board"
+
+
+def identity_of(stable: StableVerdict | None) -> Identity:
+    """Return whether it is the same machine by scheme `stable`; undecidable without evidence."""
+    return Identity.UNDECIDABLE if stable is None else _IDENTITIES.get(stable.outcome, Identity.UNDECIDABLE)
+
+
+class History(Value):
+    """What happened to the machine itself.
+
+    Attributes:
+        name: its key, that of an event of `attributes.events` where there is one.
+        title: for users.
+        evidence: the facts that speak for it.
+    """
+
+    name: str
+    title: str
+    evidence: tuple[str, ...]
+
+
+class Rows:
+    """The attributes of scheme `stable` on both sides."""
+
+    def __init__(self, stable: StableVerdict) -> None:
+        self.identity = identity_of(stable)
+        self.virtual = stable.virtual
+        self._rows = {row.name: row for row in stable.rows}
+
+    def row(self, name: str) -> StableRow:
+        return self._rows[name]
+
+    def equal(self, name: str) -> bool:
+        """Whether both sides have the attribute, and it is equal or overlaps."""
+        row = self._rows[name]
+        return bool(row.saved and row.current) and (row.agreement == Agreement.AGREES or row.saved == row.current)
+
+    def differ(self, name: str) -> bool:
+        """Whether both sides have the attribute, and it differs."""
+        row = self._rows[name]
+        return bool(row.saved and row.current) and not self.equal(name)
+
+    def replaced(self, name: str) -> bool:
+        """Whether two sets have no element in common, or two values differ."""
+        row = self._rows[name]
+        return self.differ(name) and not set(row.saved.split()) & set(row.current.split())
+
+    @property
+    def hypervisors(self) -> tuple[str, str]:
+        """What the two sides run on; "" if unknown."""
+        row = self._rows["hypervisor"]
+        return row.saved, row.current
+
+    @property
+    def on_hypervisor(self) -> bool:
+        """Whether a side is known to run on a hypervisor or in a container."""
+        return bool(set(self.hypervisors) - {"", PHYSICAL})
+
+    def facts(self, *names: str) -> tuple[str, ...]:
+        """Return which of the attributes are equal and which differ, as text."""
+        equal = ", ".join(name for name in names if self.equal(name))
+        differ = ", ".join(name for name in names if self.differ(name))
+        return tuple(text for text in (differ and f"{differ} differ", equal and f"{equal} equal") if text)
+
+
+def board_replaced(rows: Rows) -> bool:
+    """Return whether the main board is another one and the rest of the machine is not."""
+    if rows.virtual or rows.equal("system-uuid") or not (rows.differ("system-uuid") or rows.differ("board-serial")):
+        return False
+    if rows.equal("board-serial") or rows.differ("platform"):
+        return False
+    # Modules and processor stay in the case, and an image on other hardware has neither.
+    return (rows.equal("memory-serials") or rows.equal("system-serial")) and not rows.replaced("disk-serials")
+
+
+def history_of(rows: Rows, *, changed: frozenset[str], same_id: bool, windows: bool, no_table: bool) -> History | None:
+    """Return what happened to the machine itself; None if nothing shows that.
+
+    Args:
+        rows: both sides by scheme `stable`.
+        changed: the attributes of scheme `ssm` that changed.
+        same_id: whether the hardware ID is equal on both sides, and not empty.
+        windows: whether it is a system of Windows.
+        no_table: whether there is no SMBIOS table, then as now.
+    """
+    then, now = rows.hypervisors
+    if {then, now} & set(CONTAINERS):
+        return _container(then, now, changed, same_id)
+    if then and now and then != now:
+        return _moved_between(rows, then, now, changed)
+    if rows.identity == Identity.ANOTHER:
+        return _another(rows, changed, same_id, windows, no_table)
+    if board_replaced(rows):
+        facts = rows.facts("system-uuid", "board-serial", "memory-serials", "system-serial", "disk-serials")
+        return History("board-replaced", "the main board was replaced", facts)
+    if rows.identity == Identity.SAME:
+        return _same(rows, changed, windows, no_table)
+    other_card = "macaddr-info" in changed and not rows.equal("mac-addresses")
+    if same_id and other_card and not rows.on_hypervisor and not any(map(rows.equal, _HARDWARE)) and not windows:
+        # Without a serial number only the network card speaks for other hardware.
+        facts = rows.facts("machine-id", "mac-addresses", *_HARDWARE)
+        if no_table:
+            facts = "there is no SMBIOS table, as on most boards", *facts
+            return History("sd-card-copied", f"{_CARD}; or its network card was replaced", facts)
+        return History("disk-moved", f"{_DISK}; or the network card was replaced", facts)
+    if not rows.virtual and (rows.differ("system-serial") or rows.differ("system-uuid")):
+        return History("board-replaced", "the main board was replaced, or the disks are in another machine",
+                       rows.facts("system-uuid", "mac-addresses", *_HARDWARE))  # fmt: skip
+    if windows and same_id and rows.replaced("mac-addresses"):
+        facts = rows.facts("system-uuid", "mac-addresses")
+        title = "a copy of a Windows machine that kept its UUID, or other network interfaces"
+        return History("windows-clone-same-uuid", title, facts)
+    return None
+
+
+def _container(then: str, now: str, changed: frozenset[str], same_id: bool) -> History | None:
+    if "hostname-info" not in changed or not {"macaddr-info", "ipaddress-info"} & changed:
+        return None
+    name = "container-recreated" if same_id or "machine-id" in changed else "container-without-id"
+    return History(name, "the container was created again, or it is another one",
+                   (f"it runs in a container ({now or then})",))  # fmt: skip
+
+
+def _moved_between(rows: Rows, then: str, now: str, changed: frozenset[str]) -> History:
+    if then == PHYSICAL:
+        title = "the system of a physical machine runs in a virtual one"
+    elif now == PHYSICAL:
+        title = "the system of a virtual machine runs on a physical one"
+    else:
+        title = "move to another hypervisor, or a copy there"
+    name = "cross-hypervisor-move" if "ipaddress-info" in changed else "cross-hypervisor-same-ip"
+    return History(name, title, (f"hypervisor {then} -> {now}", *rows.facts("machine-id", "filesystem-uuids")))
+
+
+def _another(rows: Rows, changed: frozenset[str], same_id: bool, windows: bool, no_table: bool) -> History:
+    installation = same_id or rows.equal("machine-id")
+    facts = rows.facts(
+        "machine-id", "filesystem-uuids", "disk-serials", "system-uuid", "system-serial", "board-serial",
+        "mac-addresses", "memory-serials",
+    )  # fmt: skip
+    if windows and rows.virtual and rows.equal("machine-id"):
+        return History("windows-clone-new-uuid", "copy of a Windows machine with a UUID of its own", facts)
+    copied = installation or rows.equal("filesystem-uuids")
+    if not copied:
+        return History("another-machine", "another machine, with another installation", facts)
+    if no_table and not rows.on_hypervisor:
+        return History("sd-card-copied", _CARD, facts)
+    if rows.virtual and not installation:
+        return History("clone-new-id", "copy of a machine, with a machine ID of its own", facts)
+    if rows.virtual:
+        renamed = "hostname-info" in changed
+        title = f"copy of a virtual machine, with its machine ID and {'another' if renamed else 'its'} name"
+        return History("clone-renamed" if renamed else "clone", title, facts)
+    if board_replaced(rows):
+        return History("board-replaced", "the main board was replaced, or the disks are in another machine", facts)
+    if rows.equal("disk-serials"):
+        return History("disk-moved", "the disks are in another physical machine", facts)
+    if rows.replaced("disk-serials"):
+        title = "a copy of the disk, or a restored backup, runs on another physical machine"
+        return History("disk-moved", title, facts)
+    return History("disk-moved", _DISK, facts)
+
+
+def _same(rows: Rows, changed: frozenset[str], windows: bool, no_table: bool) -> History | None:
+    if rows.virtual and rows.differ("processor") and "processor-hash" in changed:
+        return History("cold-move", "the virtual machine moved to another host of its hypervisor",
+                       rows.facts("processor", "system-uuid", "mac-addresses"))  # fmt: skip
+    if "machine-id" in changed:
+        facts = rows.facts("machine-id", "filesystem-uuids", "system-uuid", "system-serial", "mac-addresses")
+        if rows.replaced("filesystem-uuids"):
+            return History("reinstalled", "the system was installed again on the same hardware", facts)
+        name = "volatile-machine-id" if no_table else "machine-id-regenerated"
+        return History(name, "the machine ID was made again on the same hardware", facts)
+    if rows.replaced("disk-serials") and rows.equal("filesystem-uuids") and not windows:
+        return History("backup-restored", "the system was restored or copied to other disks of the same machine",
+                       rows.facts("disk-serials", "filesystem-uuids"))  # fmt: skip
+    return None

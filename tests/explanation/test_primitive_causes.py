@@ -1,0 +1,185 @@
+"""Differences of every combination are explained by just the primitive causes that made them."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from event_machines import board, machine, snapshot, virtual, windows
+from fingerprint.explanation import Explanation, explain_snapshots
+from fingerprint.explanation.history import Identity
+from fingerprint.explanation.primitives import TITLES
+from fingerprint.machine.recorded import RecordedMachine
+
+THEN, NOW = "2026-11-01T00:00:00Z", "2026-11-24T12:00:00Z"
+FIRST, SECOND = (8192, "DIMM_A1", "NWD4-8G", "4F10A2B3"), (8192, "DIMM_A2", "NWD4-8G", "4F10A2C9")
+THIRD = (16384, "DIMM_B1", "NWD4-16G", "5A20C1D2")
+_ID = "ffeeddccbbaa99887766554433221100"
+
+# Cause -> what makes it, and the attributes that it explains.
+MADE: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "tool-version": ({"tool": "3.6"}, {"bios-hash", "memory-hash", "processor-hash", "system-hash"}),
+    "firmware": ({"bios": ("Northwind Inc.", "2.4.0", "11/02/2024")}, {"bios-hash"}),
+    "processor": ({"cpu": "Quadro Core Z11 @ 3.10GHz", "cpu_id": "57060600fffbebbf"}, {"processor-hash"}),
+    "memory-added": ({"modules": [FIRST, SECOND, THIRD]}, {"memory-hash"}),
+    "machine-id": ({"machine_id": _ID}, {"machine-id"}),
+    "host-name": ({"host": "web-70"}, {"hostname-info"}),
+    "network-card": ({"links": [("eno1", "02:1c:42:77:00:07", "pci"), ("eno2", "02:1c:42:00:00:08", "pci")]},
+                     {"macaddr-info"}),
+    "address": ({"ip": "10.9.0.7"}, {"ipaddress-info"}),
+    "reboot": ({"link_time": "Nov 24 10:00"}, {"disk-info"}),
+}  # fmt: skip
+
+
+def compared(before: dict[str, Any], now: dict[str, Any]) -> Explanation:
+    return explain_snapshots(RecordedMachine(before), RecordedMachine(now))
+
+
+def after(made: dict[str, Any], before: Any = machine) -> Explanation:
+    return compared(snapshot(before(), THEN), snapshot(before(**made), NOW))
+
+
+def names(found: Explanation) -> list[str]:
+    return [cause.name for cause in found.composition.causes]
+
+
+def with_text(taken: dict[str, Any], group: str, old: str, new: str) -> dict[str, Any]:
+    """Return a recording in which the output of dmidecode for a group has another text."""
+    taken = deepcopy(taken)
+    for command in taken["commands"]:
+        if command["argv"][-1] == group:
+            assert old in command["stdout"]
+            command["stdout"] = command["stdout"].replace(old, new)
+    return taken
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_each_combination_is_explained_by_its_causes(count: int) -> None:
+    for chosen in combinations(MADE, count):
+        made = {field: value for name in chosen for field, value in MADE[name][0].items()}
+        found = after(made)
+        assert names(found) == sorted(chosen, key=list(TITLES).index)
+        for cause in found.composition.causes:
+            assert set(cause.attributes) == MADE[cause.name][1], (chosen, cause)
+            assert cause.evidence
+        assert found.composition.unexplained == ()
+        assert found.composition.identity == Identity.SAME
+        # No title says anything that was not found.
+        titles = " ".join(event.title for event in found.events)
+        assert ("address" in titles.replace("hardware address", "")) == ("address" in chosen and "IP" in titles)
+        assert ("dmidecode" in titles) <= ("tool-version" in chosen)
+
+
+@pytest.mark.parametrize("other", [name for name in MADE if name not in ("tool-version", "address", "reboot")])
+@pytest.mark.parametrize("address", ["10.1.4.20", "10.9.0.7"])
+def test_a_lasting_change_comes_first(other: str, address: str) -> None:
+    """Also after a new address, a restart, and fields that vary."""
+    before = snapshot(machine(), THEN)
+    now = snapshot(machine(**{**MADE[other][0], "ip": address, "link_time": "Nov 24 10:00"}), NOW)
+    assert names(compared(before, with_text(now, "processor", "2600 MHz", "1200 MHz")))[0] == other
+
+
+@pytest.mark.parametrize(
+    ("group", "old", "new"),
+    [
+        ("processor", "Current Speed: 2600 MHz", "Current Speed: 1200 MHz"),
+        ("processor", "Handle 0x0400", "Handle 0x0444"),
+        ("memory", "Speed: 2666 MT/s", "Speed: 2133 MT/s"),
+        ("bios", "Release Date: 03/15/2021\n", "Release Date: 03/15/2021\n\tAddress: 0xF0000\n"),
+        ("system", "\tVersion: Not Specified\n", "\tVersion: Not Specified\n\tWake-up Type: AC Power Restored\n"),
+    ],
+)
+def test_text_that_says_nothing_is_noise(group: str, old: str, new: str) -> None:
+    before = snapshot(machine(), THEN)
+    found = compared(before, with_text(snapshot(machine(), NOW), group, old, new))
+    assert names(found) == ["text-noise"]
+    assert found.composition.causes[0].attributes == (f"{group}-hash",)
+
+
+def test_fields_that_stay_are_of_a_firmware_update() -> None:
+    now = snapshot(machine(bios=("Northwind Inc.", "2.4.0", "11/02/2024")), NOW)
+    now = with_text(now, "memory", "Form Factor: DIMM", "Form Factor: SODIMM")
+    now = with_text(now, "processor", "2600 MHz", "1200 MHz")
+    first, second = compared(snapshot(machine(), THEN), now).composition.causes
+    assert (first.name, first.attributes) == ("firmware", ("bios-hash", "memory-hash"))
+    assert (second.name, second.attributes) == ("text-noise", ("processor-hash",))
+
+
+def test_fields_are_equal_only_where_they_were_compared() -> None:
+    """A text in which neither side has a field that identifies hardware is not called equal hardware."""
+    sides = []
+    for speed in ("2600 MHz", "1200 MHz"):
+        taken = snapshot(machine(cpu="Not Specified", cpu_id="00" * 8), THEN)
+        sides.append(with_text(taken, "processor", "2600 MHz", speed))
+    found = compared(*sides)
+    text = next(cause.text for cause in found.causes if cause.name == "processor-hash")
+    assert text.startswith("no hardware field is known on both sides")
+
+
+def test_equal_versions_are_never_an_upgrade_of_the_tool() -> None:
+    changed = {
+        "bios": ("Northwind Inc.", "2.4.0", "11/02/2024"), "modules": [FIRST], "cpu": "Quadro Core Z11 @ 3.10GHz",
+        "cpu_id": "57060600fffbebbf", "product": "Rack 210 B", "ip": "10.9.0.7",
+    }  # fmt: skip
+    found = after(changed)
+    assert "tool-version" not in names(found)
+    assert {"tool-upgrade", "os-upgrade"}.isdisjoint(event.name for event in found.events)
+
+
+def test_a_kernel_update_is_the_restart() -> None:
+    found = after({"kernel": "Linux 6.8.0", "link_time": "Nov 24 10:00"})
+    assert names(found) == ["kernel"]
+    assert "Linux 6.1.0 -> Linux 6.8.0" in found.composition.causes[0].evidence
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "cause"),
+    [
+        ("Nov 20 08:31", "Nov 20  2025", "link-times"), ("Nov 20  2025", "Nov 20 08:31", "link-times"),
+        ("Nov 20 08:31", "Nov 20 09:31", "link-times"), ("Nov 20 23:31", "Nov 21 01:31", "link-times"),
+        ("Nov 20 08:31", "Nov 20 14:16", "link-times"), ("Nov 20 08:31", "Nov 20 08:47", "reboot"),
+        ("Nov 20 08:31", "Nov 24 10:00", "reboot"), ("Nov 20  2025", "Nov 24 10:00", "reboot"),
+        ("2026-11-20 08:31", "2026-11-24 08:31", "reboot"),
+    ],
+)  # fmt: skip
+def test_link_times_show_a_restart_or_another_time_zone(then: str, now: str, cause: str) -> None:
+    found = compared(snapshot(machine(link_time=then), THEN), snapshot(machine(link_time=now), NOW))
+    assert names(found) == [cause]
+
+
+@pytest.mark.parametrize(("uptime", "cause"), [("7200.00 1.0\n", "reboot"), ("2592000.00 1.0\n", "link-times")])
+def test_the_time_of_the_start_decides(uptime: str, cause: str) -> None:
+    now = snapshot(machine(link_time="Nov 24 10:00"), NOW)
+    now["files"]["/proc/uptime"] = {"text": uptime}
+    assert names(compared(snapshot(machine(), THEN), now)) == [cause]
+
+
+@pytest.mark.parametrize("groups", [("memory",), ("memory", "processor"), ("bios",)])
+def test_missing_structures_are_no_missing_table(groups: tuple[str, ...]) -> None:
+    now = snapshot(machine(), NOW)
+    for command in now["commands"]:
+        if command["argv"][-1] in groups:
+            command["stdout"] = "# dmidecode 3.3\nGetting SMBIOS data from sysfs.\nSMBIOS 3.2.0 present.\n\n"
+    usual = snapshot(machine(), THEN)
+    assert names(compared(usual, now)) == ["structures-gone"]
+    assert names(compared(now, usual)) == ["structures-appeared"]
+
+
+def test_broken_wmi_is_a_cause() -> None:
+    before, now = snapshot(windows(), THEN), snapshot(windows(ip="10.9.0.7"), NOW)
+    for command in now["commands"]:
+        if "wmic" in command["argv"][0]:
+            command.update(stdout="", returncode=44124, stderr="Description = Invalid namespace\r\n")
+    found = compared(before, now)
+    assert names(found) == ["wmi-broken", "address"]
+    assert "wmic-to-cim" not in [event.name for event in found.events]
+
+
+@pytest.mark.parametrize("made", [machine, virtual, board, windows])
+def test_an_unchanged_machine_has_no_cause(made: Any) -> None:
+    found = after({}, made)
+    assert found.composition.causes == found.composition.unexplained == found.events == ()
+    assert found.composition.history is None
