@@ -15,7 +15,7 @@ from fingerprint.explanation.dmi_text import TextDifference
 from fingerprint.explanation.hardware import compare
 from fingerprint.explanation.network import address_analysis, hardware_address_analysis
 from fingerprint.explanation.windows_values import UNKNOWN, windows_analysis
-from fingerprint.smbios.no_table import DMI, NO_STRUCTURE, is_silent, why_silent
+from fingerprint.smbios.no_table import DMI, NO_STRUCTURE, is_silent, release_of, why_silent
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
@@ -169,6 +169,12 @@ def _dmi(name: str, context: Context) -> Analysis:
         return _with_tool(_without_table(name, silent, context), versions)
     old, new = (before.dmi_table(name) if before else None), (now.dmi_table(name) if now else None)
     if before is None or now is None or old is None or new is None:
+        release = _release_then(name, context)
+        if release:
+            text = f"dmidecode {release} -> {versions[1]}; the rest of its output is equal"
+            return of("tool-version", text, "tool-version", "hardware-equal")
+        if any(_release_then(other, context) for other in DMI):
+            return Analysis("cause not known: more differs than the version of dmidecode", False)
         if all(other in context.changed for other in DMI):
             text = "probably dmidecode's version: all four DMI values changed at once"
             return of("tool-version", text, "all-dmi", certain=False)
@@ -206,6 +212,13 @@ def _with_tool(found: Analysis, versions: tuple[str, ...]) -> Analysis:
     if "no-table" in found.facts:
         return Analysis(f"{tool}; {found.text}", found.certain, ("tool-version", *found.facts), signs)
     return Analysis(f"{found.text}; {tool}", found.certain, found.facts, signs)
+
+
+def _release_then(name: str, context: Context) -> str:
+    """Return the version of dmidecode whose output was saved, if only that line differs now; "" if not."""
+    output = context.now.dmi_output(name) if context.now else None
+    saved = next((row.saved or "" for row in context.verdict.rows if row.name == name), "")
+    return release_of(saved, output) if output and name in context.changed else ""
 
 
 def _facts(name: str, kinds: list[str], evidence: list[str]) -> list[str]:

@@ -138,6 +138,7 @@ def compose(context: Context, causes: Iterable[Cause], stable: StableVerdict | N
         _add_broken_wmi(found, context)
     _add_what_covers(found, rows, history)
     _join_failed_queries(found)
+    _name_the_agent(found, context)
     _forget_noise(found)
     _name_the_start(found, context)
     explained = {name for names in found.attributes.values() for name in names}
@@ -166,6 +167,13 @@ def _covering(sign: Sign, rows: Rows | None, history: History | None) -> str:
     if board_replaced(rows) and sign.cause in ("system-identity", "system-data", "firmware", "network-card"):
         return "main-board"
     return ""
+
+
+def _name_the_agent(found: _Found, context: Context) -> None:
+    """Add the update of the agent to the evidence of another recipe of its hashes."""
+    versions = [side.agent_version() if side else "" for side in (context.before, context.now)]
+    if "hash-recipe" in found.attributes and all(versions) and versions[0] != versions[1]:
+        found.say_first("hash-recipe", f"agent {versions[0]} -> {versions[1]}")
 
 
 def _add_broken_wmi(found: _Found, context: Context) -> None:

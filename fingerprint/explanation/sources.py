@@ -95,6 +95,13 @@ class Sources:
         except (OSError, FingerprintError):
             return Addresses((), (), "")
 
+    def agent_version(self) -> str:
+        """Return the version of the installed agent; "" if it was not recorded."""
+        try:
+            return self.machine.agent_version()
+        except (OSError, FingerprintError):
+            return ""
+
     def source_of(self, name: str) -> str:
         """Return the command or file that an attribute was read from; "" if it is not known."""
         attribute = self.attribute(name)

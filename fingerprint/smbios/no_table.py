@@ -9,6 +9,7 @@ from __future__ import annotations
 DMI = ("processor-hash", "memory-hash", "bios-hash", "system-hash")
 NO_STRUCTURE = "the SMBIOS table holds no structure of this kind"
 _STRUCTURE = b"Handle 0x"
+_HEAD = b"# dmidecode "
 _NOT_FOUND = b"# No SMBIOS nor DMI entry point found, sorry.\n"
 # Releases that print their version first, including announced ones.
 _RELEASES = (*(f"2.{n}" for n in range(7, 13)), *(f"3.{n}" for n in range(9)))
@@ -48,10 +49,25 @@ def is_silent(value: str) -> bool:
     return value in _digests
 
 
+def release_of(value: str, output: bytes) -> str:
+    """Return the version of dmidecode that prints an output with a known digest; "" if none of the released ones does.
+
+    Args:
+        value: the digest.
+        output: what another version of dmidecode prints on the same machine; only its first line is replaced.
+    """
+    from fingerprint._core import md5_base64
+
+    head, end, rest = output.partition(b"\n")
+    if not end or not head.startswith(_HEAD):
+        return ""
+    return next((name for name in _RELEASES if value == md5_base64(_HEAD + name.encode() + end + rest)), "")
+
+
 def _outputs() -> list[bytes]:
     found = [b"", _NOT_FOUND]
     for release in _RELEASES:
-        head = b"# dmidecode " + release.encode() + b"\n"
+        head = _HEAD + release.encode() + b"\n"
         found += [head, head + _NOT_FOUND, head + b"Scanning /dev/mem for entry point.\n" + _NOT_FOUND]
         head += b"Getting SMBIOS data from sysfs.\n"
         found.append(head + _NOT_FOUND)

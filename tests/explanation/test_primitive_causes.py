@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from event_machines import board, machine, snapshot, virtual, windows
+from event_machines import before_and_after, board, machine, snapshot, virtual, windows
+from fingerprint import collect, explain
 from fingerprint.explanation import Explanation, explain_snapshots
 from fingerprint.explanation.history import Identity
 from fingerprint.explanation.primitives import TITLES
+from fingerprint.explanation.sources import Sources
 from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.rules.ssm import match
 
 THEN, NOW = "2026-11-01T00:00:00Z", "2026-11-24T12:00:00Z"
 FIRST, SECOND = (8192, "DIMM_A1", "NWD4-8G", "4F10A2B3"), (8192, "DIMM_A2", "NWD4-8G", "4F10A2C9")
@@ -40,6 +43,13 @@ def compared(before: dict[str, Any], now: dict[str, Any]) -> Explanation:
 
 def after(made: dict[str, Any], before: Any = machine) -> Explanation:
     return compared(snapshot(before(), THEN), snapshot(before(**made), NOW))
+
+
+def without_evidence(before: dict[str, Any], now: dict[str, Any]) -> Explanation:
+    """Return the explanation where nothing was kept of the record but its hash."""
+    saved, current = collect(RecordedMachine(before)), collect(RecordedMachine(now))
+    verdict = match(saved.hardware_hash, current.hardware_hash, 40)
+    return explain(verdict, current, now=Sources(RecordedMachine(now)))
 
 
 def names(found: Explanation) -> list[str]:
@@ -183,3 +193,26 @@ def test_an_unchanged_machine_has_no_cause(made: Any) -> None:
     found = after({}, made)
     assert found.composition.causes == found.composition.unexplained == found.events == ()
     assert found.composition.history is None
+
+
+@pytest.mark.parametrize(("event", "update"), [("wmic-to-cim", "agent 3.3.987.0 -> 3.3.1142.0"),
+                                              ("recipe-to-wql", "agent 3.3.987.0 -> 3.3.1345.0")])  # fmt: skip
+def test_the_update_of_the_agent_is_evidence(event: str, update: str) -> None:
+    [cause] = compared(*before_and_after(event)).composition.causes
+    assert cause.name == "hash-recipe"
+    assert cause.evidence[0] == update
+
+
+@pytest.mark.parametrize("release", ["2.12", "3.0", "3.3", "3.4"])
+def test_an_upgrade_of_the_tool_is_proven_without_evidence(release: str) -> None:
+    """The saved digest is that of the present output with another version in its first line."""
+    before, now = snapshot(machine(tool=release), THEN), snapshot(machine(tool="3.6", ip="10.9.0.7"), NOW)
+    found = without_evidence(before, now)
+    first = found.composition.causes[0]
+    assert (first.name, first.certain) == ("tool-version", True)
+    assert first.evidence == (f"dmidecode {release} -> 3.6; the rest of its output is equal",)
+    # One value that differs otherwise is not explained by it.
+    more = snapshot(machine(tool="3.6", bios=("Northwind Inc.", "2.4.0", "11/02/2024")), NOW)
+    found = without_evidence(before, more)
+    assert set(found.composition.causes[0].attributes) == {"memory-hash", "processor-hash", "system-hash"}
+    assert found.composition.unexplained == ("bios-hash",)
