@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fingerprint._core import canonical_uuid, clean, clean_serial
 from fingerprint._io.text import masked
+from fingerprint.explanation.maker_names import same_maker
 from fingerprint.explanation.modules import kind_of, module_changes, size
 from fingerprint.types import Value
 
@@ -19,6 +20,7 @@ __all__ = ["Comparison", "compare", "differences", "size"]
 # Kinds of differences.
 FIRMWARE, PROCESSOR, COUNT, SETTING = "firmware", "processor", "processor-count", "processor-settings"
 IDENTITY, UUID_TURNED, DESCRIPTION = "system-identity", "uuid-turned", "system-data"
+_MAKER = ("vendor", "manufacturer")
 _SECRET = ("serial", "uuid")
 _BIOS = (
     ("vendor", "maker"), ("version", "version"), ("release_date", "date"), ("revision", "revision"),
@@ -101,7 +103,7 @@ def _fields(
         if old is None or new is None:
             continue
         compared = compared or bool(_comparable(old) and _comparable(new))
-        if _comparable(old) != _comparable(new):
+        if _comparable(old) != _comparable(new) and not (field in _MAKER and same_maker(old, new)):
             change = f"{word} {_shown(old, field in _SECRET)} -> {_shown(new, field in _SECRET)}"
             found.append((field, f"{title} {change}".strip()))
     return found, compared

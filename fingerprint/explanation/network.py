@@ -5,6 +5,7 @@ from __future__ import annotations
 from fingerprint._io.text import MAC_GAP, masked
 from fingerprint.errors import FingerprintError
 from fingerprint.explanation.analysis import Analysis, of
+from fingerprint.explanation.network_cards import OTHER_CARD, OTHER_FIRST, OTHER_SLAVE, UNKNOWN, address_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from fingerprint.explanation.sources import Sources
     from fingerprint.machine.base import Link
 
-# Characters of an InfiniBand address, and of its last eight bytes, which are those of the card.
-_INFINIBAND, _PORT = 59, 23
+_FACTS = {OTHER_CARD: "nic", OTHER_FIRST: "other-first", OTHER_SLAVE: "other-first"}
+_OR_MACHINE = ": another card, or another machine"
 
 
 def address_analysis(saved: str, current: str, context: Context) -> Analysis:
@@ -31,47 +32,34 @@ def address_analysis(saved: str, current: str, context: Context) -> Analysis:
 def hardware_address_analysis(saved: str, current: str, context: Context) -> Analysis:
     """Return why the hardware address differs."""
     change = f"{_half(saved)} -> {_half(current)}"
-    names, old_names = _names(context.now), _names(context.before)
-    if not names:
+    names = _names(context.now)
+    still = next((name for name, address in names.items() if address == saved), "")
+    kernel = context.now.machine.kernel if context.now else ""
+    found = address_change(saved, current, _links(context.before), _links(context.now), kernel=kernel)
+    if still and found.cause in (OTHER_FIRST, UNKNOWN):
+        first = next((name for name, address in names.items() if address == current), "?")
+        return of(OTHER_FIRST, f"{change}; {first} comes first now, {still} is still there", "other-first")
+    if found.cause == UNKNOWN and names:
+        # Which interfaces are cards was not recorded: the list of addresses has only names.
+        was = next((name for name, address in _names(context.before).items() if address == saved), "")
+        of_it = f" of {was}" if was else ""
+        return of(OTHER_CARD, f"{change}; the old address{of_it} is gone{_OR_MACHINE}", "nic")
+    if found.cause == UNKNOWN:
         return Analysis(change, False, ("mac",))
-    first = next((name for name, address in names.items() if address == current), "?")
-    was = next((name for name, address in old_names.items() if address == saved), "")
-    links, old_links = _links(context.now), _links(context.before)
-    kept = next((link for link in links.values() if link.permanent == saved), None)
-    if kept is not None and not _bus(links, first) and old_links and not _bus(old_links, was) and first == was:
-        text = f"{change}; {first} took the address of its other card, {kept.name} still has the old one"
-        return of("bond-fail-over", text, "other-first")
-    if saved in names.values():
-        still = next(name for name, address in names.items() if address == saved)
-        return of("interface-order", f"{change}; {first} comes first now, {still} is still there", "other-first")
-    if kept is not None:
-        text = f"{change}; {first} comes first now, {kept.name} still has the old one as its permanent address"
-        return of("interface-order", text, "other-first")
-    if len(saved) == len(current) == _INFINIBAND and saved[-_PORT:] == current[-_PORT:]:
-        return of("made-address", f"{change}; the InfiniBand card is the same: its last 8 bytes are equal", "made")
-    if first in links and was in old_links and not _bus(links, first) and not _bus(old_links, was):
-        text = f"{change}; {first} is no card, and such an address is made again at each start"
-        return of("made-address", text, "made")
-    if context.now is not None and "microsoft" in context.now.machine.kernel.lower():
-        return of("made-address", f"{change}; WSL gives {first} another address at each start", "made")
-    of_ = f" of {was}" if was else ""
-    return of("network-card", f"{change}; the old address{of_} is gone: another card, or another machine", "nic")
-
-
-def _bus(links: dict[str, Link], name: str) -> str:
-    return links[name].bus if name in links else ""
+    text = f"{change}; {found.text}{_OR_MACHINE if found.cause == OTHER_CARD else ''}"
+    return of(found.cause, text, _FACTS.get(found.cause, "made"), certain=found.certain)
 
 
 def _names(sources: Sources | None) -> dict[str, str]:
     return dict(sources.addresses().links) if sources else {}
 
 
-def _links(sources: Sources | None) -> dict[str, Link]:
-    """Return the interfaces by name; {} if they were not recorded."""
+def _links(sources: Sources | None) -> tuple[Link, ...]:
+    """Return the interfaces in kernel order; () if they were not recorded."""
     try:
-        return {link.name: link for link in sources.machine.links()} if sources else {}
+        return sources.machine.links() if sources else ()
     except (OSError, FingerprintError):
-        return {}
+        return ()
 
 
 def _half(address: str) -> str:

@@ -94,3 +94,9 @@ def test_fields_of_the_system_are_identity_or_description(
     usual = {"manufacturer": "Maker", "product": "Box"}
     sides = [SmbiosTable(system=System(**{**usual, **fields})) for fields in (before, now)]
     assert kinds(sides[0], sides[1], "system-hash") == expected
+
+
+@pytest.mark.parametrize(("one", "other"), [("Hewlett-Packard", "HP"), ("ASUSTeK Computer INC.", "ASUS")])
+def test_two_names_of_one_maker_are_equal(one: str, other: str) -> None:
+    sides = [SmbiosTable(system=System(manufacturer=name, product="Box")) for name in (one, other)]
+    assert compare("system-hash", *sides).found == ()
