@@ -18,6 +18,7 @@ SHOWN = 3
 # Event -> the causes that it needs. The first events of a cause are those that need more causes, too.
 _NEEDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("os-upgrade", ("tool-version", "address")),
+    ("os-upgrade", ("tool-version", "kernel")),
     ("tool-upgrade", ("tool-version",)),
     ("tool-installed", ("tool-gone",)),
     ("tool-installed", ("tool-appeared",)),
@@ -31,6 +32,8 @@ _NEEDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("vm-hardware-upgrade", ("uuid-turned", "firmware")),
     ("vm-hardware-upgrade", ("uuid-turned",)),
     ("firmware-update", ("firmware",)),
+    ("domain-join", ("windows-domain",)),
+    ("windows-disk-added", ("disks",)),
     ("disk-added", ("file-systems",)),
     ("nic-swap", ("network-card",)),
     ("docker-first", ("interface-order",)),

@@ -25,7 +25,7 @@ class Identity(Vocabulary):
 Identity.define(SAME="same", ANOTHER="another", UNDECIDABLE="undecidable")
 TRUTHS = {Identity.SAME: Truth.SAME, Identity.ANOTHER: Truth.OTHER, Identity.UNDECIDABLE: Truth.UNDECIDABLE}
 _IDENTITIES = {Outcome.SAME: Identity.SAME, Outcome.DIFFERENT: Identity.ANOTHER}
-_DISK = "the disk, or a copy of it, is in another physical machine"
+_DISK = "the disk, or a copy of it, is in another machine"
 _HARDWARE = ("system-serial", "board-serial", "disk-serials", "memory-serials", "cloud-instance")
 _CARD = "the card or disk of a board, or a copy of it, is in another board"
 
@@ -54,7 +54,6 @@ class Rows:
 
     def __init__(self, stable: StableVerdict) -> None:
         self.identity = identity_of(stable)
-        self.virtual = stable.virtual
         self._rows = {row.name: row for row in stable.rows}
 
     def row(self, name: str) -> StableRow:
@@ -95,7 +94,11 @@ class Rows:
 
 def board_replaced(rows: Rows) -> bool:
     """Return whether the main board is another one and the rest of the machine is not."""
-    if rows.virtual or rows.equal("system-uuid") or not (rows.differ("system-uuid") or rows.differ("board-serial")):
+    if (
+        rows.on_hypervisor
+        or rows.equal("system-uuid")
+        or not (rows.differ("system-uuid") or rows.differ("board-serial"))
+    ):
         return False
     if rows.equal("board-serial") or rows.differ("platform"):
         return False
@@ -133,7 +136,7 @@ def history_of(rows: Rows, *, changed: frozenset[str], same_id: bool, windows: b
             facts = "there is no SMBIOS table, as on most boards", *facts
             return History("sd-card-copied", f"{_CARD}; or its network card was replaced", facts)
         return History("disk-moved", f"{_DISK}; or the network card was replaced", facts)
-    if not rows.virtual and (rows.differ("system-serial") or rows.differ("system-uuid")):
+    if not rows.on_hypervisor and (rows.differ("system-serial") or rows.differ("system-uuid")):
         return History("board-replaced", "the main board was replaced, or the disks are in another machine",
                        rows.facts("system-uuid", "mac-addresses", *_HARDWARE))  # fmt: skip
     if windows and same_id and rows.replaced("mac-addresses"):
@@ -168,31 +171,31 @@ def _another(rows: Rows, changed: frozenset[str], same_id: bool, windows: bool, 
         "machine-id", "filesystem-uuids", "disk-serials", "system-uuid", "system-serial", "board-serial",
         "mac-addresses", "memory-serials",
     )  # fmt: skip
-    if windows and rows.virtual and rows.equal("machine-id"):
+    if windows and rows.equal("machine-id"):
         return History("windows-clone-new-uuid", "copy of a Windows machine with a UUID of its own", facts)
     copied = installation or rows.equal("filesystem-uuids")
     if not copied:
         return History("another-machine", "another machine, with another installation", facts)
     if no_table and not rows.on_hypervisor:
         return History("sd-card-copied", _CARD, facts)
-    if rows.virtual and not installation:
+    if rows.on_hypervisor and not installation:
         return History("clone-new-id", "copy of a machine, with a machine ID of its own", facts)
-    if rows.virtual:
+    if rows.on_hypervisor:
         renamed = "hostname-info" in changed
         title = f"copy of a virtual machine, with its machine ID and {'another' if renamed else 'its'} name"
         return History("clone-renamed" if renamed else "clone", title, facts)
     if board_replaced(rows):
         return History("board-replaced", "the main board was replaced, or the disks are in another machine", facts)
     if rows.equal("disk-serials"):
-        return History("disk-moved", "the disks are in another physical machine", facts)
+        return History("disk-moved", "the disks are in another machine", facts)
     if rows.replaced("disk-serials"):
-        title = "a copy of the disk, or a restored backup, runs on another physical machine"
+        title = "a copy of the disk, or a restored backup, runs on another machine"
         return History("disk-moved", title, facts)
     return History("disk-moved", _DISK, facts)
 
 
 def _same(rows: Rows, changed: frozenset[str], windows: bool, no_table: bool) -> History | None:
-    if rows.virtual and rows.differ("processor") and "processor-hash" in changed:
+    if rows.on_hypervisor and rows.differ("processor") and "processor-hash" in changed:
         return History("cold-move", "the virtual machine moved to another host of its hypervisor",
                        rows.facts("processor", "system-uuid", "mac-addresses"))  # fmt: skip
     if "machine-id" in changed:

@@ -35,6 +35,8 @@ TITLES: dict[str, str] = {
     "machine-id-invalid": "the machine ID identifies no machine",
     "machine-id": "the machine ID is another one",
     "container": "the container was created again",
+    "disks": "disks were added, removed or replaced",
+    "windows-domain": "Windows is in another domain or workgroup",
     "windows-values": "what Windows reads differs",
     "file-systems": "file systems were added or removed",
     "network-card": "another network card",

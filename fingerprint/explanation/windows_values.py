@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fingerprint._io.text import masked
 from fingerprint.explanation.analysis import Analysis, Sign, of
+from fingerprint.explanation.windows_fields import OTHER, differing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def windows_analysis(name: str, context: Context) -> Analysis:
         return Analysis(UNKNOWN, False)
     methods = _method(then), _method(today)
     if methods[0] == methods[1]:
-        return _values(name, f"what {TITLES[methods[1]]} reads differs")
+        return _values(name, methods[1], before, now)
     recipes = f"hashed from {TITLES[methods[0]]} and now from {TITLES[methods[1]]}"
     fact = f"method-{methods[1]}"
     if name != "uuid":
@@ -55,7 +56,7 @@ def _by_change(name: str, change: RecipeChange, context: Context) -> Analysis:
     equal = then.value == row.saved
     if change.found.recipe == context.collection.recipe:
         number = _moved(name, row.saved or "", context)
-        return _type_ids(number) if number else _values(name, f"what {TITLES[change.found.recipe]} reads differs")
+        return _type_ids(number) if number else _values(name, change.found.recipe, context.before, context.now)
     recipes = TITLES[change.found.recipe], TITLES[context.collection.recipe]
     text, fact = f"hashed from {recipes[0]} and now from {recipes[1]}", f"method-{context.collection.recipe}"
     if equal:
@@ -64,9 +65,9 @@ def _by_change(name: str, change: RecipeChange, context: Context) -> Analysis:
         return of("hash-recipe", f"{text}{same}", fact, "hardware-equal")
     if then.unreadable:
         return of("hash-recipe", f"{text}; whether more changed is not known: {then.reason}", fact)
-    more = f"what {recipes[0]} reads differs, too"
-    signs = Sign("hash-recipe", text), *_values(name, more).signs
-    return Analysis(f"{text}; {more}", True, (fact, "reads-otherwise"), signs)
+    more = _values(name, change.found.recipe, context.before, context.now)
+    signs = Sign("hash-recipe", text), *more.signs
+    return Analysis(f"{text}; {more.text}, too", True, (fact, "reads-otherwise"), signs)
 
 
 def _moved(name: str, saved: str, context: Context) -> int | None:
@@ -83,8 +84,17 @@ def _type_ids(number: int) -> Analysis:
     return of("wmi-type-ids", text, MOVED, "hardware-equal")
 
 
-def _values(name: str, text: str) -> Analysis:
-    return of("system-identity" if name == "uuid" else "windows-values", text, "reads-otherwise")
+def _values(name: str, method: str, before: Sources | None, now: Sources | None) -> Analysis:
+    """Return the analysis of an attribute whose values differ by the same recipe: which members do."""
+    from fingerprint.collectors.ssm_windows import TITLES
+
+    text = f"what {TITLES[method]} reads differs"
+    found = differing(name, method, before, now) if before and now else {}
+    if not found:
+        return of("system-identity" if name == "uuid" else OTHER, text, "reads-otherwise")
+    members = [member for names in found.values() for member in names]
+    signs = tuple(Sign(cause, f"{TITLES[method]}: {', '.join(names)}") for cause, names in found.items())
+    return Analysis(f"{text}: {', '.join(members)}", True, ("reads-otherwise",), signs)
 
 
 def _method(source: str) -> str:

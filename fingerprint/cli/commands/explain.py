@@ -96,6 +96,13 @@ def _print_causes(found: Explanation) -> None:
         return
     write()
     write("What changed")
+    # The reason is that of scheme `stable`, which stands at the top.
+    why = "by scheme stable" if found.stable is not None else made.identity_text
+    _print_row("Machine", f"{_IDENTITIES[str(made.identity)]} ({why})")
+    if made.history is not None:
+        _print_row("History", f"{made.history.title} ({made.history.name})")
+        for text in made.history.evidence:
+            _print_row("   +", text)
     for number, cause in enumerate(made.causes, 1):
         guess = "" if cause.certain else " [inferred]"
         _print_row(f"{number}.", f"{cause.title} ({cause.name}){guess}: {', '.join(cause.attributes)}")
@@ -110,13 +117,6 @@ def _print_causes(found: Explanation) -> None:
             left.setdefault(printable(attribute.text), []).append(name)
     for text, names in left.items():
         _print_row("   ?", f"{', '.join(names)}: {text}")
-    # The reason is that of scheme `stable`, which stands at the top.
-    why = "by scheme stable" if found.stable is not None else made.identity_text
-    _print_row("Machine", f"{_IDENTITIES[str(made.identity)]} ({why})")
-    if made.history is not None:
-        _print_row("History", f"{made.history.title} ({made.history.name})")
-        for text in made.history.evidence:
-            _print_row("   +", text)
 
 
 def _print_row(label: str, text: str) -> None:
