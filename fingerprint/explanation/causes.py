@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Facts: the value has hardware on one side only.
 TABLE_GONE, TABLE_APPEARED = "table-gone", "table-appeared"
+# How the reason begins if dmidecode is there and finds no table, with any exit code.
+_NO_TABLE = "no SMBIOS table"
 # The causes of other attributes than those of dmidecode whose value is empty on one side.
 _GONE = {"machine-id": "machine-id-invalid"}
 _APPEARED = {"machine-id": "machine-id"}
@@ -132,7 +134,9 @@ def _nothing_now(name: str, context: Context) -> Analysis:
     text = f"nothing is read now: {read.reason if read else 'no source'}"
     if name not in DMI:
         return of(_GONE.get(name, "value-gone"), text)
-    return of("value-gone" if context.collection.platform == "windows" else "tool-gone", text, "tool-gone")
+    if context.collection.platform == "windows":
+        return of("value-gone", text, "tool-gone")
+    return of("table-gone" if read and read.reason.startswith(_NO_TABLE) else "tool-gone", text, "tool-gone")
 
 
 def _nothing_then(row: AttributeRow, context: Context) -> Analysis:
@@ -145,6 +149,8 @@ def _nothing_then(row: AttributeRow, context: Context) -> Analysis:
     if context.change is not None and context.change.found.without_id:
         return of(cause, f"nothing was read then: {context.change.found.collection[name].reason}", *facts)
     then = context.before.attribute(name) if context.before else None
+    if by_tool and then and then.reason.startswith(_NO_TABLE):
+        cause = "table-appeared"
     # That the saved value is empty is certain, whatever the reason was.
     text = f"nothing was read then{f': {then.reason}' if then else ''}"
     return Analysis(text, then is not None, facts, (Sign(cause, text),))

@@ -44,7 +44,7 @@ TITLES: dict[str, str] = {
     "made-address": "the hardware address is made again at each start",
     "interface-order": "another interface or address comes first",
     "host-name": "another host name",
-    "text-noise": "only fields that vary, or the order, differ in the text of dmidecode",
+    "text-noise": "only fields that vary, or the order, differ in the text",
     "address": "another IP address",
     "value-gone": "a value is empty now",
     "value-appeared": "a value was empty then",

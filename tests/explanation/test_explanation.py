@@ -276,6 +276,12 @@ def test_arbitrary_evidence_never_raises(data: st.DataObject) -> None:
     found = compared(sides[0], sides[1], data.draw(st.sampled_from([-1, 1, 40, 100])))
     assert found.rule
     assert isinstance(found.state, State)
+    made = found.composition
+    changed = {cause.name for cause in found.causes if cause.state == "changed"}
+    explained = {name for cause in made.causes for name in cause.attributes}
+    assert changed <= explained | set(made.unexplained)
+    assert not explained & set(made.unexplained)
+    assert all(cause.attributes and cause.evidence for cause in made.causes)
 
 
 @needs_corpus

@@ -178,6 +178,34 @@ def test_missing_structures_are_no_missing_table(groups: tuple[str, ...]) -> Non
     assert names(compared(now, usual)) == ["structures-appeared"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "gone", "appeared"),
+    [
+        ({"returncode": 1, "stdout": "", "stderr": "/dev/mem: No such file or directory\n"}, "table-gone",
+         "table-appeared"),
+        ({"returncode": 0, "stdout": "# dmidecode 3.4\n# No SMBIOS nor DMI entry point found, sorry.\n"}, "table-gone",
+         "table-appeared"),
+        ({"problem": "not-found"}, "tool-gone", "tool-appeared"),
+    ],
+)  # fmt: skip
+def test_a_missing_table_is_no_missing_tool(answer: dict[str, Any], gone: str, appeared: str) -> None:
+    """Whatever the exit code of dmidecode is."""
+    usual, without = snapshot(machine(), THEN), snapshot(machine(), NOW)
+    without["commands"] = [
+        {"argv": one["argv"], **answer} if "dmidecode" in one["argv"][0] else one for one in without["commands"]
+    ]
+    assert names(compared(usual, without)) == [gone]
+    assert names(compared(without, usual)) == [appeared]
+
+
+def test_a_copy_that_changes_no_attribute_has_a_history() -> None:
+    disks = {"disks": ["ata-NWSSD_960_S9922CD", "wwn-0x5002538e40a1ffff"]}
+    found = after(disks)
+    assert found.composition.causes == ()
+    assert found.composition.history is not None
+    assert [event.name for event in found.events] == ["backup-restored"]
+
+
 def test_broken_wmi_is_a_cause() -> None:
     before, now = snapshot(windows(), THEN), snapshot(windows(ip="10.9.0.7"), NOW)
     for command in now["commands"]:

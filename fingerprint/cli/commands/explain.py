@@ -92,7 +92,7 @@ def _print_causes(found: Explanation) -> None:
     """Print what changed: each primitive cause with its evidence, what none explains, and the history."""
     made = found.composition
     changed = {cause.name: cause for cause in found.causes if cause.state in ("changed", "unknown") and cause.text}
-    if not changed:
+    if not changed and made.history is None:
         return
     write()
     write("What changed")
