@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.agent.identity_config import AgentCredentials
-    from fingerprint.credentials.sources import Order
+    from fingerprint.credentials.source_values import Order
 
 
 def credentials_update_answer(path: str, profile: str, expires_at: float, warnings: Sequence[str]) -> dict[str, Any]:
@@ -31,18 +31,19 @@ def credentials_serve_answer(*, endpoint: str = "", socket: str = "") -> dict[st
 
 
 def credentials_sources_answer(
-    orders: Iterable[Order], registration: str, agent: AgentCredentials | None, now: float
+    orders: Iterable[Order], own: Order, registration: str, agent: AgentCredentials | None, now: float
 ) -> dict[str, Any]:
     """Return which source of credentials wins.
 
     Args:
-        orders: the sources of each user.
+        orders: the sources of SDKs, for each user.
+        own: the sources of the agent.
         registration: "registered", "not-registered" or "unreadable".
         agent: what the agent wrote of its last credentials; None if nothing can be read.
         now: seconds since 1970-01-01 UTC.
     """
     return {
-        "users": [_order(order) for order in orders], "registration": registration,
+        "users": [_order(order) for order in orders], "registration": registration, "agentOrder": _order(own),
         "agent": None if agent is None else {
             "file": agent.file, "profile": agent.profile, "retrievedAt": agent.retrieved_at,
             "expiresAt": agent.expires_at, "expired": agent.expired(now),
@@ -52,11 +53,14 @@ def credentials_sources_answer(
 
 def _order(order: Order) -> dict[str, Any]:
     return {
-        "user": order.user, "winner": order.winner or None, "undecided": order.undecided or None,
+        "user": order.user, "reader": order.reader or None, "winner": order.winner or None,
+        "undecided": order.undecided or None, "stoppedBy": order.stopped_by or None,
         "sources": [
             {"name": source.name, "where": source.where, "state": str(source.state), "reason": source.reason,
              "shadowedBy": source.shadowed_by or None}
             for source in order.sources
         ],
-        "findings": [{"what": one.what, "where": one.where, "remedy": one.remedy} for one in order.findings],
+        "findings": [
+            {"kind": one.kind, "what": one.what, "where": one.where, "remedy": one.remedy} for one in order.findings
+        ],
     }  # fmt: skip

@@ -25,6 +25,8 @@ ACCESS_KEY, SECRET_KEY, TOKEN = NAMES = ("aws_access_key_id", "aws_secret_access
 OLD_TOKEN = "aws_security_token"
 BOTOCORE = "Python"
 
+# botocore prefers the older name, other SDKs know only the newer one.
+OLDER_PROFILE_VARIABLE, PROFILE_VARIABLE = "AWS_DEFAULT_PROFILE", "AWS_PROFILE"
 _CREDENTIALS_VARIABLE, _CONFIG_VARIABLE = "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"
 _OPTION = re.compile(r"(?P<name>(?:[^=:\n]*[^=:\s])?)(?P<delimiter>\s*[=:]\s*)(?P<value>.*)$")
 _SECTION = re.compile(r"\[(.+)\]")
@@ -55,7 +57,7 @@ def config_file(home: str, environ: Mapping[str, str]) -> str:
 
 def named_profile(environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the profile that the environment names, and its section in the configuration file."""
-    profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
+    profile = environ.get(PROFILE_VARIABLE) or environ.get(OLDER_PROFILE_VARIABLE) or "default"
     return profile, profile if profile == "default" else f"profile {profile}"
 
 

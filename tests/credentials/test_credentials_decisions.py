@@ -18,7 +18,8 @@ from fingerprint.credentials.imds_server import ROLE, CredentialServer
 from fingerprint.credentials.profile_dialects import BOTOCORE, DIALECTS, config_file, keys_of, lines_of
 from fingerprint.credentials.profile_file import update, updated
 from fingerprint.credentials.refresher import pause_after
-from fingerprint.credentials.sources import State, credential_order
+from fingerprint.credentials.source_values import State
+from fingerprint.credentials.sources import credential_order
 from fingerprint.credentials.unix_socket import UnixSocket
 from fingerprint.errors import AccessDenied, InputError, Refused, Unreachable, UsageError, VaultBusy
 from fingerprint.registration.role_token import RoleCredentials

@@ -100,9 +100,10 @@ COMMANDS = (
         "credentials sources",
         "credentials_sources",
         "list which source of AWS credentials wins on this host",
-        "In the order that AWS documents: environment, shared credentials file, container, instance profile, default\n"
-        "host management; for you and for root. Names only, no network, nothing is written.\n"
+        "For SDKs, for you and for root: what the providers of botocore find, one by one. No request is sent, nothing\n"
+        "is written. Without the extra aws it is not known what SDKs do. Then what the agent does with these files.\n"
         "Exit codes: 0 it is clear, 1 something is wrong, 3 cannot tell.",
+        options=(Option("--run-process", "run the credential_process that an SDK would run"),),
     ),
     Command(
         "local-service",

@@ -8,7 +8,9 @@ import sys
 
 from fingerprint._io.text import printable
 from fingerprint.agent.identity_config import parse_agent_credentials
-from fingerprint.credentials.sources import State, credential_order
+from fingerprint.credentials.disk import OPEN_MODE
+from fingerprint.credentials.source_values import SHARED_FILE, State
+from fingerprint.credentials.sources import AGENT_KEYS_EXPIRED, agent_order, credential_order
 from fingerprint.diagnose.result import failed, not_on_disk, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fingerprint.agent.identity_config import AgentCredentials
-    from fingerprint.credentials.sources import Order
+    from fingerprint.credentials.source_values import Order
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
@@ -85,17 +87,25 @@ def order(site: Site) -> Finding:
     if site.recorded:
         return skipped("a recording holds no credential files")
     found = _root_order(site)
+    own = agent_order(registered=_registered(site), root=site.root, machine=site.machine.unrecorded)
     shadowed = [f"{one.name} is shadowed by {one.shadowed_by}" for one in found.sources if one.shadowed_by]
     sources = [f"{one.name}: {one.state}{f' ({one.reason})' if one.reason else ''}" for one in found.sources]
-    unread = next((one for one in found.sources if one.state == State.UNREADABLE), None)
-    if unread is not None and not found.winner and not found.findings:
-        return unknown(f"{unread.where}: {unread.reason}", *sources, remedy=site.rights)
-    # The check of the credential files reports those that others may read.
-    wrong = [one for one in found.findings if not one.exposed]
+    # These are other checks: `credential-files` and `credentials`.
+    elsewhere = (OPEN_MODE, AGENT_KEYS_EXPIRED)
+    wrong = [one for one in (*found.findings, *own.findings) if one.kind not in elsewhere]
     if wrong:
-        return failed(f"{wrong[0].where}: {wrong[0].what}", *sources, remedy=wrong[0].remedy)
+        first, *others = wrong
+        return failed(
+            f"{first.where}: {first.what}", *(f"{one.where}: {one.what}" for one in others), *sources,
+            remedy=first.remedy, command="fingerprint credentials sources" if others else "",
+        )  # fmt: skip
+    if not found.reader:
+        return skipped(f"{found.undecided}: the extra aws has it")
+    unread = next((one for one in found.sources if one.state == State.UNREADABLE), None)
+    if unread is not None and not found.winner:
+        return unknown(f"{unread.where}: {unread.reason}", *sources, remedy=site.rights)
     node = "; the agent of a registered node uses its registration in any case" if is_registered(site) else ""
-    if found.winner and found.winner != "shared-file" and is_registered(site):
+    if found.winner and found.winner != SHARED_FILE and is_registered(site):
         return warned(
             f"root uses {found.winner} instead of the credentials that the agent shares", *shadowed, *sources,
             remedy="Programs of root do not use the node's credentials: remove the others if that is not intended",
@@ -114,11 +124,16 @@ def _root_order(site: Site) -> Order:
     return credential_order("root", site.paths.home, environ, root=site.root, machine=site.machine.unrecorded)
 
 
-def is_registered(site: Site) -> bool:
-    """Return whether there is a complete registration; False if it is unreadable."""
+def _registered(site: Site) -> bool | None:
+    """Return whether there is a complete registration; None if it is unreadable."""
     from fingerprint.errors import VaultError
 
     try:
         return site.registered
     except VaultError:
-        return False
+        return None
+
+
+def is_registered(site: Site) -> bool:
+    """Return whether there is a complete registration; False if it is unreadable."""
+    return bool(_registered(site))
