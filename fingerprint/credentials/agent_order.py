@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from fingerprint.credentials.disk import Disk
 
 REGISTRATION = "registration"
+SHARED_KEYS_MISSING = "shared-keys-missing"
 HOST_MANAGEMENT = "default-host-management"
 _ENVIRONMENT = "the environment of the agent's service is unknown"
 _HALF = "profile {0} has only one key of the pair"
 
 
 def agent_order_of(
-    disk: Disk, user: str, platform: str, shared: str, registered: bool | None, credentials: AgentCredentials | None
+    disk: Disk, user: str, platform: str, shared: str, registered: bool | None, credentials: AgentCredentials | None,
+    now: float,
 ) -> Order:  # fmt: skip
     """Return the sources of the agent.
 
@@ -46,23 +48,28 @@ def agent_order_of(
         shared: the shared credentials file of that account.
         registered: whether the vault has a complete registration; None if that is unknown.
         credentials: what the agent wrote of its last credentials; None if nothing can be read.
+        now: seconds since 1970-01-01 UTC.
     """
     findings: list[Finding] = []
     paths = paths_of(platform)
-    path, profile = (credentials.file, credentials.profile) if credentials and credentials.file else (shared, "default")
     state = {True: State.PRESENT, False: State.ABSENT, None: State.UNREADABLE}[registered]
     unknown = "the registration is unreadable" if registered is None else ""
     sources = [
         Source(REGISTRATION, paths.vault, state, unknown),
         Source(ENVIRONMENT, "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY", State.NOT_CHECKED, _ENVIRONMENT),
-        file_source(SHARED_FILE, disk, path, profile, findings),
+        file_source(SHARED_FILE, disk, shared, "default", findings),
         Source(CONTAINER, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", State.NOT_CHECKED, _ENVIRONMENT),
         Source("instance-profile", "the metadata service", State.NOT_CHECKED,
                "requires the network, which is not used here"),
         file_source(HOST_MANAGEMENT, disk, paths.host_management, "default", findings),
     ]  # fmt: skip
-    if registered and credentials is not None and credentials.file:
-        findings += _unshared(sources[2], credentials)
+    if credentials is not None and credentials.file:
+        more: list[Finding] = []
+        written = file_source(SHARED_FILE, disk, credentials.file, credentials.profile, more)
+        findings += [one for one in more if one not in findings]
+        # A node that is no longer registered may have left a record of old credentials.
+        if registered or not credentials.expired(now):
+            findings += _unshared(written, credentials)
     return ranked(user, PACKAGE, sources, findings)
 
 
@@ -71,9 +78,10 @@ def _unshared(source: Source, credentials: AgentCredentials) -> list[Finding]:
     # Go's zero time: the agent has not shared any yet.
     if source.state is not State.ABSENT or credentials.retrieved is None:
         return []
-    what = f"the agent wrote its credentials to profile {printable(credentials.profile)} of this file: {source.reason}"
-    remedy = "Restart the agent, which writes them again: programs that use this file have no credentials"
-    return [Finding("shared-keys-missing", what, printable(credentials.file), remedy)]
+    profile = printable(credentials.profile)
+    what = f"the agent shared its credentials in profile {profile}, which is gone ({source.reason})"
+    remedy = "Restart the agent, which writes them again"
+    return [Finding(SHARED_KEYS_MISSING, what, printable(credentials.file), remedy)]
 
 
 def file_source(name: str, disk: Disk, path: str, section: str, findings: list[Finding]) -> Source:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from time import time
 
 from fingerprint._io.text import printable
 from fingerprint.agent.identity_config import parse_agent_credentials
@@ -95,10 +96,10 @@ def agent_order(
     """
     paths = paths_of(platform)
     shared = paths.shared_credentials if paths.home else os.path.join(os.path.expanduser("~"), *SDK_CREDENTIALS)
-    disk = Disk(machine or LiveMachine(root))
     return agent_order_of(
-        disk, "root" if paths.home else "SYSTEM", platform, shared, registered, agent_credentials(root, platform)
-    )
+        Disk(machine or LiveMachine(root)), "root" if paths.home else "SYSTEM", platform, shared, registered,
+        agent_credentials(root, platform), time(),
+    )  # fmt: skip
 
 
 def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCredentials | None:
@@ -128,8 +129,6 @@ def _open_keys(disk: Disk, path: str) -> list[Finding]:
 
 def _expired(order: Order, credentials: AgentCredentials | None, now: float | None) -> list[Finding]:
     """Return the finding that the winner is the agent's shared profile with expired keys, if so."""
-    from time import time
-
     if credentials is None or not uses_shared(order, credentials):
         return []
     if not credentials.expired(time() if now is None else now):

@@ -65,7 +65,11 @@ def test_the_agents_file_that_is_gone_is_found(tmp_path: Path) -> None:
     agent_record(tmp_path, "0001-01-01T00:00:00Z", retrieved="0001-01-01T00:00:00Z")
     (tmp_path / "root/.aws/credentials").unlink()
     assert agent_order(registered=True, root=str(tmp_path), platform="linux").findings == ()
-    assert agent_order(registered=False, root=str(tmp_path), platform="linux").findings == ()
+    # Another node's record, or one from before it was deregistered, is not missed once it expired.
+    for expires, kinds in (("2026-11-24T03:00:00Z", []), ("2099-11-24T03:00:00Z", ["shared-keys-missing"])):
+        agent_record(tmp_path, expires)
+        found = agent_order(registered=False, root=str(tmp_path), platform="linux")
+        assert [one.kind for one in found.findings] == kinds
 
 
 def test_the_agents_other_file_and_profile_are_its_source(tmp_path: Path) -> None:
@@ -75,8 +79,11 @@ def test_the_agents_other_file_and_profile_are_its_source(tmp_path: Path) -> Non
     path.write_text(f"[node]\n{KEYS}")
     path.chmod(0o600)
     found = agent_order(registered=True, root=str(tmp_path), platform="linux")
-    assert (states(found)["shared-file"], found.findings) == ("present", ())
-    assert found.sources[2].where == "/etc/aws/ssm-credentials, profile node"
+    # It does not read that file itself.
+    assert (states(found)["shared-file"], found.findings) == ("absent", ())
+    path.chmod(0o644)
+    found = agent_order(registered=True, root=str(tmp_path), platform="linux")
+    assert [(one.kind, one.where) for one in found.findings] == [("open-mode", "/etc/aws/ssm-credentials")]
     assert uses_shared(credential_order("root", "/root", None, root=str(tmp_path)),
                        agent_credentials(str(tmp_path), "linux")) is None  # fmt: skip
 

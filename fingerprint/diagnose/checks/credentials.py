@@ -8,6 +8,7 @@ import sys
 
 from fingerprint._io.text import printable
 from fingerprint.agent.identity_config import parse_agent_credentials
+from fingerprint.credentials.agent_order import SHARED_KEYS_MISSING
 from fingerprint.credentials.disk import OPEN_MODE
 from fingerprint.credentials.source_values import SHARED_FILE, State
 from fingerprint.credentials.sources import AGENT_KEYS_EXPIRED, agent_order, credential_order
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fingerprint.agent.identity_config import AgentCredentials
+    from fingerprint.credentials.source_values import Finding as SourceFinding
     from fingerprint.credentials.source_values import Order
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
@@ -97,7 +99,7 @@ def order(site: Site) -> Finding:
         first, *others = wrong
         return failed(
             f"{first.where}: {first.what}", *(f"{one.where}: {one.what}" for one in others), *sources,
-            remedy=first.remedy, command="fingerprint credentials sources" if others else "",
+            remedy=first.remedy, command=_command(site, first, bool(others)),
         )  # fmt: skip
     if not found.reader:
         return skipped(f"{found.undecided}: the extra aws has it")
@@ -115,6 +117,15 @@ def order(site: Site) -> Finding:
         f"root uses {found.winner}" if found.winner else "no local credentials for root (network sources not checked)"
     )
     return passed(winner + node, *shadowed, *sources)
+
+
+def _command(site: Site, finding: SourceFinding, has_others: bool) -> str:
+    """Return the command for a fault of the sources."""
+    from fingerprint.diagnose.checks.agent import restart_command
+
+    if finding.kind == SHARED_KEYS_MISSING:
+        return restart_command(site)
+    return "fingerprint credentials sources" if has_others else ""
 
 
 def _root_order(site: Site) -> Order:
