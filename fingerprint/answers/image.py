@@ -28,6 +28,7 @@ def image_check_answer(found: Findings, *, reveal: bool) -> dict[str, Any]:
                 "kind": item.kind,
                 "path": image_path(item.path, found, reveal=reveal),
                 "what": item.what,
+                "why": item.why,
                 "action": item.action,
                 "bytes": item.size,
                 "remedy": image_path(item.remedy, found, reveal=reveal),

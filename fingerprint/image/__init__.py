@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fingerprint.image.cleaning import clean, is_inside
-from fingerprint.image.findings import EMPTY, KEEP, REMOVE, Done, Findings, Leftover, masked_path
+from fingerprint.image.findings import Done, Findings, Leftover, masked_path
+from fingerprint.image.kinds import EMPTY, KEEP, REMOVE
 from fingerprint.image.search import leftovers
 
 __all__ = [

@@ -10,7 +10,8 @@ from fingerprint._io.atomic import AtomicFile
 from fingerprint._io.permissions import rights_remedy
 from fingerprint.errors import InputError, Refused, writable
 from fingerprint.image.disk import FILE, Disk, identity, is_directory, reason
-from fingerprint.image.findings import EMPTY, Done, masked_path
+from fingerprint.image.findings import Done, masked_path
+from fingerprint.image.kinds import EMPTY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,10 +89,23 @@ def _above(path: str) -> set[tuple[int, int]]:
 
 def _removed(disk: Disk, item: Leftover, unnamed: set[tuple[int, ...]]) -> Done:
     try:
+        for path in item.leads_to:
+            if _exists(disk, path):
+                raise OSError(errno.EBUSY, f"it leads to {path}, which is not gone", item.path)
         with disk.parent(item.path) as directory:
             return Done(item.path, _remove(directory, item, unnamed))
     except OSError as error:
         return Done(item.path, "nothing", reason(error))
+
+
+def _exists(disk: Disk, path: str) -> bool:
+    """Return whether a path that was found on the disk is still there."""
+    try:
+        with disk.parent(path) as directory:
+            directory.status(os.path.basename(path))
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _remove(directory: Directory, item: Leftover, unnamed: set[tuple[int, ...]]) -> str:

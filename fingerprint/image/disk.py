@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_BLOCK = 4096
 FILE = _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -111,8 +112,14 @@ class Directory:
         except OSError:
             return None
 
-    def read(self, name: str, limit: int) -> bytes:
-        """Return the first bytes of a regular file. Nothing else is opened: opening a device can have effects."""
+    def read(self, name: str, limit: int, is_enough: Callable[[bytes], bool] | None = None) -> bytes:
+        """Return the first bytes of a regular file. Nothing else is opened: opening a device can have effects.
+
+        Args:
+            name: of the file.
+            limit: the number of bytes.
+            is_enough: decides from the first block whether the rest is not read.
+        """
         if not stat.S_ISREG(self.status(name).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", self.of(name))
         descriptor = self.call(os.open, name, os.O_RDONLY | FILE)
@@ -120,6 +127,10 @@ class Directory:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file", self.of(name))
             data = b""
+            if is_enough is not None:
+                data = os.read(descriptor, min(_BLOCK, limit))
+                if is_enough(data):
+                    return data
             while len(data) < limit and (chunk := os.read(descriptor, limit - len(data))):
                 data += chunk
             return data
@@ -176,6 +187,10 @@ class Disk:
         """Return a path that was found on the disk as its own system names it."""
         return path[len(self._before) :]
 
+    def above(self, inside: str) -> str:
+        """Return a path of the disk's own system with the root in front; links are not followed."""
+        return self._before + inside
+
     def name(self, path: str) -> str:
         """Return a path below the root as a tar file names it."""
         return os.path.splitdrive(self.below(path))[1].replace(os.sep, "/").lstrip("/")
@@ -224,7 +239,7 @@ class Disk:
         try:
             directory = self.directory(parent + os.sep)
         except FileNotFoundError:
-            self._require_no_dangling_link(parent)
+            self.require_no_dangling_link(parent)
             return None
         try:
             return directory, name, directory.status(name)
@@ -234,7 +249,7 @@ class Disk:
                 return None
             raise
 
-    def _require_no_dangling_link(self, inside: str) -> None:
+    def require_no_dangling_link(self, inside: str) -> None:
         """Raise OSError if a link above a directory leads nowhere: its target may be on a disk that is not mounted."""
         parts = [part for part in inside.split(os.sep) if part]
         for count in range(1, len(parts) + 1):

@@ -6,33 +6,11 @@ import re
 import stat
 
 from fingerprint._io.text import masked
+from fingerprint.image.kinds import KEEP
 from fingerprint.types import Value
 
-REMOVE, EMPTY, KEEP = "remove", "empty", "keep"
 NODES = ("mi-", "i-")
 _NODE = re.compile(r"(?<![0-9A-Za-z])(?:mi|i)-[0-9a-f]{8,17}(?![0-9A-Za-z])")
-_BY_US = "Run `fingerprint image clean`"
-# kind: what it is, the action of `clean`, and the remedy.
-KINDS = {
-    "vault": ("the vault: registration, private key, fingerprint", REMOVE, _BY_US),
-    "registration": ("node ID and region of the registration", REMOVE, _BY_US),
-    "identity-config": ("identity and credentials that the agent's workers use", REMOVE, _BY_US),
-    "host-management": ("credentials of the default host management role", REMOVE, _BY_US),
-    "node-state": ("the agent's state of one node", REMOVE, _BY_US),
-    "machine-id": ("the machine ID", EMPTY, _BY_US),
-    "dbus-machine-id": ("a second copy of the machine ID", REMOVE, _BY_US),
-    "own-state": ("our own state: history, evidence, credentials", REMOVE, _BY_US),
-    "agent-log": ("logs of the agent, which name the node", REMOVE, f"{_BY_US}; --keep-logs leaves them"),
-    "shared-credentials": (
-        "AWS keys of root", KEEP,
-        "They may be an administrator's: remove them, or the profile that the agent wrote, by hand",
-    ),
-    "ssh-host-key": (
-        "a private host key of the SSH server", KEEP, "Remove it by hand last; `ssh-keygen -A` makes a new one",
-    ),
-    "random-seed": ("the seed of the random numbers", KEEP, "Remove it by hand last; systemd makes a new one"),
-    "cloud-init": ("the instance data of cloud-init", KEEP, "Run `cloud-init clean` in the image"),
-}  # fmt: skip
 
 
 class Leftover(Value):
@@ -42,19 +20,25 @@ class Leftover(Value):
         kind: a key of `KINDS`.
         path: where it is, with the root in front.
         what: what it is, in words.
+        why: why machines must not share it: "identity", "secret", or both.
         action: "remove", "empty", or "keep" for what `clean` never changes.
         size: in bytes.
         remedy: what to do about it.
         identity: device, inode and file type; of a file also size and the times of writing and of change (ns).
+        rank: removals are in this order: what leads to other items is removed after them.
+        leads_to: paths that must be gone before it is removed, with the root in front.
     """
 
     kind: str
     path: str
     what: str
+    why: str
     action: str
     size: int
     remedy: str
     identity: tuple[int, ...]
+    rank: int = 0
+    leads_to: tuple[str, ...] = ()
 
     @property
     def is_directory(self) -> bool:
@@ -86,9 +70,9 @@ class Findings(Value):
 
     @property
     def removable(self) -> tuple[Leftover, ...]:
-        """Items that `clean` removes or empties, directories last."""
+        """Items that `clean` removes or empties, in that order: what leads to others after them, directories last."""
         removed = [item for item in self.items if item.action != KEEP]
-        return tuple(sorted(removed, key=lambda item: item.is_directory))
+        return tuple(sorted(removed, key=lambda item: (item.is_directory, item.rank)))
 
 
 class Done(Value):

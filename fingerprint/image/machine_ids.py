@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fingerprint.attributes.machine_id import MACHINE_ID_FILES, UNINITIALIZED, problem
 from fingerprint.image.disk import identity
-from fingerprint.image.findings import KEEP
+from fingerprint.image.kinds import KEEP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,12 @@ from fingerprint.attributes.machine_id import MACHINE_ID_FILES
 from fingerprint.errors import UsageError
 from fingerprint.image.disk import Disk
 from fingerprint.image.findings import NODES, Findings
+from fingerprint.image.homes import home_directories, search_home, search_scripts
 from fingerprint.image.machine_ids import first_machine_id, second_machine_id
+from fingerprint.image.pointers import agent_configuration, last_credentials, services
+from fingerprint.image.products import ecs, greengrass, kubernetes
 from fingerprint.image.scan import Scan
+from fingerprint.image.system_state import system_state
 from fingerprint.image.vaults import keep_references, named_vault
 from fingerprint.vault.locations import state_directory, system_state_directory
 
@@ -21,8 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CREDENTIALS_LIMIT = 1024 * 1024
-_CREDENTIALS_KEYS = (b"aws_access_key_id", b"aws_secret_access_key")
+    from fingerprint.agent.paths import AgentPaths
+
 # Our files in a state directory that the user chose: there may be other files in it.
 _OWN = (
     # Also leftover temporary files of an interrupted write: they hold the same.
@@ -60,7 +64,6 @@ def leftovers(
     if vault is not None:
         scan.attempt(named_vault, scan, vault)
     scan.attempt(scan.file, "registration", paths.registration)
-    scan.attempt(scan.file, "identity-config", paths.identity)
     scan.attempt(scan.file, "host-management", paths.host_management)
     scan.attempt(_nodes, scan, paths.data)
     if platform != "win32":
@@ -69,11 +72,10 @@ def leftovers(
     _own_state(scan, platform, environ)
     if not keep_logs:
         scan.attempt(scan.tree, "agent-log", paths.logs)
+    scan.attempt(agent_configuration, scan, paths)
+    scan.attempt(last_credentials, scan, paths)
     if platform != "win32":
-        scan.attempt(_shared_credentials, scan, paths.shared_credentials)
-        scan.attempt(_host_keys, scan, "/etc/ssh")
-        scan.attempt(scan.file, "random-seed", "/var/lib/systemd/random-seed")
-        scan.attempt(scan.file, "cloud-init", "/var/lib/cloud/instance")
+        _of_others(scan, paths)
     keep_references(scan)
     return scan.findings()
 
@@ -93,6 +95,20 @@ def _require_not_empty(scan: Scan, inside: str) -> None:
     with scan.disk.directory(inside) as directory:
         if not directory.names():
             raise OSError(errno.ENODATA, "it is empty: its disk may not be mounted", directory.path)
+
+
+def _of_others(scan: Scan, paths: AgentPaths) -> None:
+    """Note what does not belong to the agent or to us, and so is left to people."""
+    system_state(scan)
+    scan.attempt(greengrass, scan)
+    scan.attempt(ecs, scan)
+    scan.attempt(kubernetes, scan)
+    others: list[str] = []
+    scan.attempt(lambda: others.extend(services(scan)))
+    homes = home_directories(scan, paths, others)
+    for home in homes:
+        search_home(scan, home, home in (paths.home, *others))
+    search_scripts(scan, [home for home, is_peoples in homes.items() if is_peoples])
 
 
 def _nodes(scan: Scan, data: str) -> None:
@@ -132,25 +148,3 @@ def _chosen_state(scan: Scan, chosen: str) -> None:
         scan.attempt(scan.directory_if_empty, directory)
     if scan.names(os.path.join(chosen, "history")):
         scan.attempt(scan.file, "own-state", os.path.join(chosen, "audit.log"))
-
-
-def _shared_credentials(scan: Scan, inside: str) -> None:
-    """Note a credentials file that holds keys."""
-    found = scan.disk.resolve(inside)
-    if found is None:
-        return
-    directory, name, status = found
-    with directory:
-        data = directory.read(name, _CREDENTIALS_LIMIT)
-    for line in data.splitlines():
-        key, _, value = line.partition(b"=")
-        if key.strip().lower() in _CREDENTIALS_KEYS and value.strip():
-            scan.note("shared-credentials", directory.of(name), status)
-            return
-
-
-def _host_keys(scan: Scan, inside: str) -> None:
-    """Note the private keys of the SSH server."""
-    for name in scan.names(inside):
-        if name.startswith("ssh_host_") and name.endswith("_key"):
-            scan.attempt(scan.file, "ssh-host-key", f"{inside}/{name}")

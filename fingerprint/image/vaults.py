@@ -7,7 +7,7 @@ import stat
 
 from fingerprint.errors import UsageError, VaultError
 from fingerprint.image.disk import is_directory
-from fingerprint.image.findings import KEEP
+from fingerprint.image.kinds import KEEP
 from fingerprint.image.scan import removed_by_hand
 from fingerprint.vault.records import decode_manifest
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MANIFEST_LIMIT = 1024 * 1024
 _MANIFESTS = ("Manifest", "EC2Manifest")
 _KEYS = ("InstanceFingerprint", "RegistrationKey", "EC2RegistrationKey")
+_KEY_RANK, _MANIFEST_RANK = 1, 2
 # Links and manifests of these kinds can lead to keys anywhere on the disk.
 _WITH_KEYS = ("vault", "own-state")
 
@@ -60,9 +61,14 @@ def _is_manifest(scan: Scan, inside: str, name: str) -> bool:
 
 
 def keep_references(scan: Scan) -> None:
-    """Keep each link and manifest that leads to keys which are not cleaned: they are the only trace of them."""
+    """Keep each link and manifest that leads to keys which are not cleaned: they are the only trace of them.
+
+    Manifests are removed last, and keys before them: what an interruption leaves is then still known as a vault.
+    """
     for item in tuple(scan.items.values()):
         if item.kind in _WITH_KEYS and item.action != KEEP:
+            if os.path.basename(item.path) in _KEYS:
+                scan.items[item.path] = item.replace(rank=_KEY_RANK)
             scan.attempt(_keep_reference, scan, item)
 
 
@@ -78,8 +84,10 @@ def _keep_reference(scan: Scan, item: Leftover) -> None:
                 named = decode_manifest(directory.read(name, _MANIFEST_LIMIT), item.path).values()
             except VaultError:
                 return
-            data = (_not_cleaned(scan, path) for path in named if os.path.isabs(path))
-            target = next((path for path in data if path), "")
+            absolute = [path for path in named if os.path.isabs(path)]
+            target = next((path for path in (_not_cleaned(scan, path) for path in absolute) if path), "")
+            cleaned = tuple(path for path in map(scan.disk.above, absolute) if path in scan.items)
+            scan.items[item.path] = item.replace(rank=_MANIFEST_RANK, leads_to=cleaned)
             remedy = f"It names {target}, which is not cleaned: remove that by hand, and then this"
         else:
             return

@@ -192,11 +192,11 @@ def _show(found: Findings, arguments: Arguments) -> None:
     write(colored(text, color, arguments))
     before = None
     for item in found.items:
-        head = (item.what, item.action, item.remedy)
+        head = (item.what, item.why, item.action, item.remedy)
         if head != before:
             write()
             remedy = image_path(item.remedy, found, reveal=arguments.reveal)
-            for line in folded(printable(f"{item.what[:1].upper()}{item.what[1:]}. {remedy}."), _WIDTH):
+            for line in folded(printable(f"{item.what[:1].upper()}{item.what[1:]} ({item.why}). {remedy}."), _WIDTH):
                 write(line)
             before = head
         path = printable(image_path(item.path, found, reveal=arguments.reveal))
