@@ -23,7 +23,14 @@ project = "hardware-fingerprint"
 version = release = fingerprint.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
-include_patterns = ["*.md", "docs/*.md", "benchmarks/*.md", "benchmarks/fleet/*.md", "changes/README.md"]
+include_patterns = [
+    "*.md",
+    "docs/*.md",
+    "docs/field/*.md",
+    "benchmarks/*.md",
+    "benchmarks/fleet/*.md",
+    "changes/README.md",
+]
 exclude_patterns = [".*", "build", "dist", "results", "site", "tests"]
 
 html_theme = "furo"
@@ -44,6 +51,9 @@ napoleon_numpy_docstring = False
 # The sections of the sidebar. A page that is missing here fails the build ("not included in any toctree").
 SECTIONS = {
     "Start": ["docs/glossary", "docs/tutorial"],
+    "In the field": [
+        "docs/field/clone-and-restore", "docs/field/boards", "docs/field/windows-server", "docs/field/proxy",
+    ],
     "Operate": [
         "docs/diagnose", "docs/diagnose-examples", "docs/explain", "docs/agent-log", "docs/monitoring",
         "docs/monitoring-units", "docs/image", "docs/s3-policy", "docs/evidence", "docs/compatibility",

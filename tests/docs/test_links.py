@@ -11,7 +11,9 @@ import pytest
 from paths import ROOT
 
 PAGES = sorted(
-    page for place in (".", "docs", "benchmarks", "benchmarks/fleet") for page in (ROOT / place).glob("*.md")
+    page
+    for place in (".", "docs", "docs/field", "benchmarks", "benchmarks/fleet")
+    for page in (ROOT / place).glob("*.md")
 )
 _LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
