@@ -7,10 +7,10 @@ from _thread import allocate_lock
 
 from fingerprint.agent.config import Settings, identity_type, read_config, setting, settings_of
 from fingerprint.agent.identity_config import parse_agent_credentials
-from fingerprint.agent.installed import printed_version, program_directory
+from fingerprint.agent.installed import printed_version, program_directories, program_directory
 from fingerprint.agent.logs.retries import GRACE_SECONDS
-from fingerprint.agent.paths import CORE, LOGS, WORKER, AgentPaths, paths_of
-from fingerprint.agent.systemd_unit import systemd_unit
+from fingerprint.agent.paths import CORE, LOGS, SNAP, UNITS, WORKER, AgentPaths, paths_of
+from fingerprint.agent.systemd_unit import RUNS, systemd_units
 from fingerprint.agent.versions import Assessed, assess
 from fingerprint.errors import FingerprintError
 from fingerprint.machine.base import END_LIMIT
@@ -241,9 +241,14 @@ class AgentFacts:
             return None
 
     @fact
+    def units(self) -> tuple[dict[str, str], ...]:
+        """Properties of each systemd unit of the agent, the one that runs first. Raises OSError."""
+        return systemd_units(self.machine)
+
+    @property
     def unit(self) -> dict[str, str] | None:
         """Properties of the agent's systemd unit; None without a unit or without systemd. Raises OSError."""
-        return systemd_unit(self.machine)
+        return next(iter(self.units), None)
 
     @fact
     def version(self) -> str:
@@ -253,7 +258,7 @@ class AgentFacts:
             self.processes  # noqa: B018
         except OSError:
             pass
-        return printed_version(self.machine) or self._logged_version()
+        return printed_version(self.machine, self.program_directory) or self._logged_version()
 
     def _logged_version(self) -> str:
         try:
@@ -262,8 +267,20 @@ class AgentFacts:
             return ""
 
     @fact
+    def program_directories(self) -> tuple[str, ...]:
+        """The directories that hold the agent's main program: of its package, of its snap, or of both."""
+        return program_directories(self.machine)
+
+    @fact
     def program_directory(self) -> str:
-        """The directory of the agent's programs, of its package or of its snap."""
+        """The directory of the agent's programs, of its package or of its snap; of both, of the one that runs."""
+        if len(self.program_directories) > 1:
+            try:
+                unit = self.unit or {}
+            except OSError:
+                unit = {}
+            if unit.get("Id") == UNITS[1] and unit.get("ActiveState") in RUNS:
+                return SNAP
         return program_directory(self.machine)
 
     @fact
@@ -283,6 +300,15 @@ class AgentFacts:
             return False if self.machine.list_directory(self.paths.logs) else None
         except OSError:
             return None
+
+    @property
+    def without_agent(self) -> bool:
+        """Whether there is no agent: neither a program, nor a unit, nor a process. False if that is not known."""
+        try:
+            unit = self.unit
+        except OSError:
+            unit = None
+        return self.has_agent is False and not self.runs and unit is None
 
     @fact
     def behaviour(self) -> Assessed:

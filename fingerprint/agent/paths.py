@@ -38,6 +38,10 @@ SDK_CREDENTIALS, SDK_CONFIG = (".aws", "credentials"), (".aws", "config")
 SNAP = f"/snap/{PACKAGE}/current"
 # A path that holds one of these, in lower case with slashes, is the agent's.
 _PARTS = ("/amazon/ssm/", "/aws/ssm/", f"/{PACKAGE}")
+# In a line of the kernel, which names a program by its first 15 bytes.
+_NAMES = ("amazon-ssm-age", "ssm-agent-work", "ssm-document-w", "ssm-session-", "amazon/ssm")
+# Matches of journalctl for what the kernel and the audit system log of all programs.
+KERNEL_AND_AUDIT = ("_TRANSPORT=audit", "+", "_TRANSPORT=kernel")
 _DATA = "/var/lib/amazon/ssm"
 _SYSTEMS = {"win32": "windows", "darwin": "macos"}
 
@@ -111,6 +115,11 @@ def is_agents(path: str) -> bool:
     """Return whether a path is one of the agent's, on any system: its configuration, its state, its logs."""
     plain = path.replace("\\", "/").lower()
     return any(part in plain for part in _PARTS)
+
+
+def names_agent(line: str) -> bool:
+    """Return whether a line of the system's log names a program or a file of the agent."""
+    return any(name in line for name in _NAMES)
 
 
 def _on_windows(environ: Mapping[str, str]) -> AgentPaths:

@@ -40,8 +40,9 @@ _NEED_DISK = ("credentials sources", "image check")
 # Programs of the system that advice names.
 _PROGRAMS = (
     "Add-ADGroupMember", "DISM", "Get-Service", "New-ADUser", "Restart-Service", "Resume-Service", "Set-Service",
-    "Start-Service", "chmod", "chown", "cloud-init", "fsutil", "fuser", "icacls", "launchctl", "net", "pw", "rm",
-    "sc", "sfc", "snap", "ssh-keygen", "sudo", "systemctl", "userdel", "usermod", "winmgmt",
+    "Start-Service", "chmod", "chown", "cloud-init", "df", "dmesg", "findmnt", "fsutil", "fuser", "icacls",
+    "journalctl", "launchctl", "mofcomp", "mount", "net", "pw", "restorecon", "rm", "sc", "sfc", "snap", "ssh-keygen",
+    "sudo", "systemctl", "systemd-analyze", "userdel", "usermod", "winmgmt",
 )  # fmt: skip
 _JSON_KEYS = (
     "because", "cannotTell", "command", "conclusion", "consequence", "next", "notes", "remedies", "remedy", "risk",

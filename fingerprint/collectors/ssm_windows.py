@@ -348,13 +348,18 @@ def _wait_for_wmi(machine: Machine) -> None:
 
 def start_of_wmi(state: str) -> tuple[str, str]:
     """Return the remedy that starts WMI, and its PowerShell command, "" for none, by its present state."""
+    return start_of_service(WMI_SERVICE, state)
+
+
+def start_of_service(name: str, state: str) -> tuple[str, str]:
+    """Return the remedy that starts a service of Windows, and its PowerShell command, "" for none, by its state."""
     if state in ("start_pending", "continue_pending"):
         return "Wait until it runs, then retry", ""
     if state in ("paused", "pause_pending"):
-        return "Resume it", f"Resume-Service {WMI_SERVICE}"
+        return "Resume it", f"Resume-Service {name}"
     # Start-Service does not start a disabled service.
-    enable = f"Set-Service {WMI_SERVICE} -StartupType Automatic"
-    return f"Start it; if it is disabled, enable it first with {enable}", f"Start-Service {WMI_SERVICE}"
+    enable = f"Set-Service {name} -StartupType Automatic"
+    return f"Start it; if it is disabled, enable it first with {enable}", f"Start-Service {name}"
 
 
 def windows_version(machine: Machine, timeout: float) -> str:

@@ -39,7 +39,7 @@ _NO_START = ("configuration", "order", "not-started")
 _PERMIT = ("Allow its role to report its health (policy AmazonSSMManagedInstanceCore)", "")
 _REPLACED = "the running agent signs with a replaced key"
 # Checks whose failure explains missing credentials, the strongest first: name, required tag ("" for any), and the
-# words after "because".
+# words after "because", "" for those of the finding.
 _CAUSES = (
     ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows only the old one"),
     ("vault", VAULT_MINTS, "the agent does not find its record in the vault"),
@@ -48,6 +48,7 @@ _CAUSES = (
     ("collector", RECIPE_CHANGED, "its hash recipe changed, by an update of the agent or of Windows"),
     ("collector", IDS_MOVED, "its record was made by a process in which a WMI query had failed"),
     ("collector", NO_WMIC, "wmic is missing, and it has no other way to read the hardware"),
+    ("storage", "", ""),
     ("clock", "", "its clock is wrong, so the service rejects its signatures"),
     ("endpoint-ssm", "", "the endpoint of the service cannot be reached"),
     ("configuration", "order", "its configuration excludes its registration"),
@@ -140,6 +141,7 @@ def _why_waiting(
     for name, tag, why in _CAUSES:
         finding = found.get(name)
         if finding is not None and finding.outcome == Outcome.FAIL and tag in ("", finding.tag):
+            why = why or finding.text
             steps = _steps(finding)
             if tag == REJECTED:
                 # If the machine differs too, a restart alone would replace its fingerprint.

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 # Tag of a check that a copied disk does not answer.
 NOT_ON_DISK = "not-on-disk"
+# Tag of the check `guard` on a machine without SMBIOS hardware; its first evidence says what the agent compares there.
+LIMITED = "limited"
+# Reason of the checks that apply to an installed agent only.
+NOT_INSTALLED = "the agent is not installed"
 # Tags of the check `collector`, by which the cause of a wait is named.
 RECIPE_CHANGED, IDS_MOVED, NO_WMIC = "recipe-changed", "type-ids-moved", "no-wmic"
 

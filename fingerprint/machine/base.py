@@ -29,6 +29,9 @@ ACCOUNTS = "/etc/passwd"
 # Has passwords: a recording keeps only the line of the agent's account, and whether it has a password.
 PASSWORDS = "/etc/shadow"
 GROUPS = "/etc/group"
+# Of these a recording keeps only what concerns the agent.
+MOUNTS = "/proc/self/mounts"
+AUDIT_LOG = "/var/log/audit/audit.log"
 
 
 class NotThisMachine(OSError):
@@ -176,6 +179,10 @@ class Machine:
     def status(self, path: str) -> FileStatus:
         """Return the status of a file or directory."""
         raise NotImplementedError
+
+    def knows_status(self, path: str) -> bool:
+        """Return whether a missing file is an answer: not for a recording that was not asked for its status."""
+        return True
 
     def agent_processes(self) -> tuple[Process, ...]:
         """Return the processes of the agent, the oldest first."""

@@ -131,6 +131,9 @@ class RecordedMachine(Machine):
         modified = seconds_at(entry.get("modified"), f"when {path} was modified", self.where)
         return FileStatus(kind, int(mode, 8), entry["uid"], entry["gid"], entry["size"], modified)
 
+    def knows_status(self, path: str) -> bool:
+        return path in self._optional("statuses", dict)
+
     def agent_processes(self) -> tuple[Process, ...]:
         found = []
         for one in self._asked("agentProcesses", list):

@@ -121,10 +121,10 @@ class Recorder(Machine):
         kept = self.snapshot.setdefault("statuses", {})
         try:
             found = self._machine.status(path)
-        except FileNotFoundError:
-            raise
         except OSError as error:
-            kept.setdefault(path, _error_entry(error))
+            # That it is missing is an answer, too, unless it is that of a recording that was not asked.
+            if self._machine.knows_status(path):
+                kept.setdefault(path, _error_entry(error))
             raise
         entry = {
             "kind": found.kind, "mode": f"{found.mode:04o}", "uid": found.uid, "gid": found.gid, "size": found.size,
@@ -132,6 +132,9 @@ class Recorder(Machine):
         }  # fmt: skip
         kept.setdefault(path, entry)
         return found
+
+    def knows_status(self, path: str) -> bool:
+        return self._machine.knows_status(path)
 
     def agent_processes(self) -> tuple[Process, ...]:
         found = self._asked("agentProcesses", self._machine.agent_processes)

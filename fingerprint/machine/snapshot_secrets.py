@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fingerprint._io.text import QUOTES, hidden, without_passwords
-from fingerprint.agent.paths import CORE, SESSION_USER, is_agents
-from fingerprint.machine.base import ACCOUNTS, GROUPS, PASSWORDS
+from fingerprint.agent.paths import CORE, KERNEL_AND_AUDIT, SESSION_USER, SNAP, is_agents, names_agent, paths_of
+from fingerprint.machine.base import ACCOUNTS, AUDIT_LOG, GROUPS, MOUNTS, PASSWORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _OUT = "***"
 _SESSION_USER = SESSION_USER.encode() + b":"
 # Programs that report the agent's service, and the agent itself; no hash is made of their output.
-_WITH_SECRETS = ("systemctl", "launchctl", CORE, f"{CORE}.exe")
+_WITH_SECRETS = ("systemctl", "launchctl", "journalctl", CORE, f"{CORE}.exe")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 # A shell word with every kind of quotes of systemd; an unclosed quote ends with the word.
 _WORD = r"""(?:\$?"(?:[^"\\]|\\.)*"|\$?'(?:[^'\\]|\\.)*'|\\.|\S)+"""
@@ -41,7 +41,28 @@ def kept_file(path: str, data: bytes) -> bytes:
         return b"".join(_without_password(line) + b"\n" for line in data.split(b"\n") if _SESSION_USER[:-1] in line)
     if path == ACCOUNTS:
         return b"\n".join(_without_password(line) for line in data.split(b"\n"))
+    if path == MOUNTS:
+        return _decoded(data, _mounts_of_agent)
+    if path == AUDIT_LOG:
+        return _decoded(data, _lines_of_agent)
     return _decoded(data, without_secrets) if is_agents(path) else data
+
+
+def _mounts_of_agent(text: str) -> str:
+    """Return the file systems that hold files of the agent, without their devices and the values of options."""
+    paths = paths_of("linux")
+    files = (paths.data, paths.logs, paths.programs, paths.config, paths.home, SNAP)
+    kept = []
+    for line in text.splitlines():
+        words = line.split(" ")
+        if len(words) >= 4 and any(f"{file}/".startswith(f"{words[1].rstrip('/')}/") for file in files):
+            options = ",".join(one for one in words[3].split(",") if "=" not in one)
+            kept.append(f"- {words[1]} {words[2]} {options} 0 0\n")
+    return "".join(kept)
+
+
+def _lines_of_agent(text: str) -> str:
+    return without_secrets("".join(f"{line}\n" for line in text.splitlines() if names_agent(line)))
 
 
 def _whether_password(account: bytes) -> bytes:
@@ -61,7 +82,8 @@ def _without_password(account: bytes) -> bytes:
 def kept_output(argv: Sequence[str], output: bytes, complaint: str) -> tuple[bytes, str]:
     """Return what is kept of a command's output and of its complaint."""
     if argv[0].replace("\\", "/").rpartition("/")[2] in _WITH_SECRETS:
-        return _decoded(output, of_service), without_secrets(complaint)
+        kept = _lines_of_agent if KERNEL_AND_AUDIT[0] in argv else of_service
+        return _decoded(output, kept), without_secrets(complaint)
     return output, complaint
 
 

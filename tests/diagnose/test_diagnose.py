@@ -53,6 +53,7 @@ from fingerprint.agent.logs.retries import pause
 from fingerprint.diagnose import CHECKS, Check, Finding, Outcome, Site, diagnose
 from fingerprint.diagnose import result as made
 from fingerprint.errors import UsageError
+from fingerprint.machine.base import FileStatus
 from fingerprint.machine.live import LiveMachine
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.types import RegistrationRecord
@@ -122,7 +123,8 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("running", answers("agentProcesses", processes(*2 * (("amazon-ssm-agent", "root"),))), WARN,
      "2 agents run at the same time"),
     ("running", lambda m: m.unit(UnitFileState="disabled"), WARN, "its unit is disabled"),
-    ("running", answers("agentProcesses", processes(("amazon-ssm-agent", "root"))), PASS, "without a worker"),
+    ("running", answers("agentProcesses", processes(("amazon-ssm-agent", "root"))), FAIL, "without its worker"),
+    ("storage", lambda m: m.space(free=0), FAIL, "/ is full"),
     ("version", lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.2.2303.0\n"), WARN,
      "waits a day"),
     ("version", both(lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "", 1)), PASS, "3.3.4851.0"),
@@ -707,7 +709,14 @@ def test_a_real_package_is_verified_by_the_real_dpkg(tmp_path: Path) -> None:
     wrapper = tmp_path / "dpkg"
     wrapper.write_text(f'#!/bin/sh\nexec /usr/bin/dpkg --root={root} "$@"\n')
     wrapper.chmod(0o755)
-    machine = LiveMachine(executables={"/usr/bin/dpkg": str(wrapper), "/usr/bin/rpm": "/nonexistent"})
+
+    class Installed(LiveMachine):
+        """This host with the programs of an agent, which are those of the package elsewhere."""
+
+        def status(self, path: str) -> FileStatus:
+            return super().status("/usr/bin/env" if path.startswith(("/usr/bin/ssm-", "/usr/bin/amazon-")) else path)
+
+    machine = Installed(executables={"/usr/bin/dpkg": str(wrapper), "/usr/bin/rpm": "/nonexistent"})
 
     def verified() -> Finding:
         vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))

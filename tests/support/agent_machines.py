@@ -35,6 +35,7 @@ SYSTEMCTL = (
     "/usr/bin/systemctl", "show", "--no-pager", f"--property={PROPERTIES}", "amazon-ssm-agent.service",
     "snap.amazon-ssm-agent.amazon-ssm-agent.service",
 )  # fmt: skip
+DETAILS = "Id,Result,ExecMainCode,ExecMainStatus,ConditionResult,AssertResult,DropInPaths,FragmentPath"
 MISMATCH = "MachineFingerprintDoesNotMatch: Fingerprint does not match registration data"
 DENIED = "AccessDeniedException: Machine is not registered"
 WORKER = "[ssm-agent-worker] [HealthCheck] "
@@ -138,6 +139,9 @@ class AgentMachine:
         self.command(("/usr/bin/dpkg", "--verify", "amazon-ssm-agent"), "")
         self.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.4851.0\n")
         self.unit()
+        self.file("/usr/bin/df", None, 0o755)
+        self.mounts()
+        self.space()
         self.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + ready("11:30:00")
                  + reported("11:55:00"))  # fmt: skip
         self.log(
@@ -183,6 +187,49 @@ class AgentMachine:
         }  # fmt: skip
         missing = "Id=snap.amazon-ssm-agent.amazon-ssm-agent.service\nLoadState=not-found\n"
         self.command(SYSTEMCTL, "".join(f"{n}={v}\n" for n, v in values.items()) + "\n" + missing)
+
+    def units(self, *units: dict[str, str]) -> None:
+        """Set the properties of the units that systemd shows, in the order of the agent's units."""
+        blocks = ["".join(f"{name}={value}\n" for name, value in unit.items()) for unit in units]
+        self.command(SYSTEMCTL, "\n".join(blocks))
+
+    def details(self, unit: str = "amazon-ssm-agent.service", **properties: str) -> None:
+        """Set why a unit does not run."""
+        shown = "".join(f"{name}={value}\n" for name, value in {"Id": unit, **properties}.items())
+        self.command(("/usr/bin/systemctl", "show", "--no-pager", f"--property={DETAILS}", unit), shown)
+
+    def journal(self, *lines: str, unit: str = "amazon-ssm-agent.service") -> None:
+        """Set the last lines of the journal of a unit."""
+        self._journal((f"--unit={unit}", "--lines=200"), lines)
+
+    def kernel_journal(self, *lines: str) -> None:
+        """Set what the kernel and the audit system logged."""
+        self._journal(("--lines=1000", "_TRANSPORT=audit", "+", "_TRANSPORT=kernel"), lines)
+
+    def _journal(self, words: tuple[str, ...], lines: tuple[str, ...]) -> None:
+        self.file("/usr/bin/journalctl", None, 0o755)
+        argv = ("/usr/bin/journalctl", "--no-pager", "--quiet", "--output=short-iso", *words)
+        self.command(argv, "".join(f"{line}\n" for line in lines))
+
+    def mounts(self, **options: str) -> None:
+        """Set the file systems: `root`, `usr`, `var`, `log`, each with its options."""
+        points = {"root": "/", "usr": "/usr", "var": "/var", "log": "/var/log/amazon"}
+        found = {"root": "rw,relatime", **options}
+        lines = [
+            f"/dev/sda{n} {points[name]} ext4 {found[name]} 0 0\n" for n, name in enumerate(points) if name in found
+        ]
+        self.file("/proc/self/mounts", "".join(lines), 0o444)
+
+    def space(self, free: int = 8_000_000, available: int | None = None, inodes: int = 500_000, at: str = "/") -> None:
+        """Set what is free on the file system of the agent, in KiB and in inodes."""
+        total, head = 16_000_000, "Filesystem 1024-blocks Used Available Capacity Mounted on\n"
+        left = free if available is None else available
+        for words, row in (
+            ("-Pk", f"/dev/sda1 {total} {total - free} {left} 50% {at}\n"),
+            ("-Pi", f"/dev/sda1 1000000 {1000000 - inodes} {inodes} 50% {at}\n"),
+        ):
+            # The directories of the agent are not recorded, so df is asked of the next one above them.
+            self.command(("/usr/bin/df", words, "/"), head + row)
 
     def log(self, name: str, text: str) -> None:
         self.file(f"{LOGS}/{name}", text)

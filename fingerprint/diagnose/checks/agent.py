@@ -1,4 +1,4 @@
-"""Checks of the agent itself: installed, unchanged, running, and its version."""
+"""Checks of the installed agent: its programs, its package and its version. `running` has its service."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from itertools import pairwise
 
 from fingerprint._io.text import quoted
 from fingerprint._io.times import utc
-from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, PACKAGE, SNAP, UNITS, WINDOWS_SERVICE, WORKER, paths_of
+from fingerprint.agent.installed import version_result
+from fingerprint.agent.paths import LAUNCHD_SERVICE, PACKAGE, SNAP, UNITS, WINDOWS_SERVICE, WORKER, paths_of
+from fingerprint.agent.systemd_unit import RUNS
 from fingerprint.agent.versions import assess, open_vulnerabilities, row_since
 from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose.checks.releases import UPDATE, how_to_update
+from fingerprint.diagnose.checks.start_failures import why_of_error, why_of_file, why_of_panic
 from fingerprint.diagnose.checks.waiting import wait_of
-from fingerprint.diagnose.result import failed, not_on_disk, passed, skipped, unknown, warned
+from fingerprint.diagnose.result import NOT_INSTALLED, failed, not_on_disk, passed, skipped, unknown, warned
 from fingerprint.machine.base import NotThisMachine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fingerprint.diagnose.checks.start_failures import Why
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
     from fingerprint.machine.processes import CommandResult
 
 _OTHERS_MAY_WRITE = 0o022
-_EXPECTED_USERS = {"windows": ("NT AUTHORITY\\SYSTEM", "LocalSystem", "SYSTEM")}
+# From 3.0 on the core agent and its worker are two programs.
+_WITH_WORKER = (3,)
 _DPKG, _RPM = "/usr/bin/dpkg", "/usr/bin/rpm"
-_LAUNCHCTL = "/bin/launchctl"
-_OS_RELEASE = "/etc/os-release"
 # The third column of dpkg -V and rpm -V marks configuration files, which may change.
 _CONFIGURATION = (" c ", f"{paths_of('linux').config.rpartition('/')[0]}/", "/etc/init/", UNITS[0])
 _SEE_WAITING = "See `waiting` for what fails"
-# States of unit files. A unit that is enabled only in /run does not start at boot.
-_NOT_AT_BOOT = ("disabled", "enabled-runtime", "indirect", "linked", "linked-runtime", "masked", "masked-runtime")
 _GO_BACK, _REVERT = "Revert to the previous version", f"snap revert {PACKAGE}"
 # Between the start of the process and its first line in the log.
 _SAME_START_SECONDS = 5.0
@@ -61,17 +62,74 @@ def installed(site: Site) -> Finding:
     if not found:
         if site.has_agent is None:
             return skipped("the recording does not cover the agent")
-        return failed("the agent is not installed", f"{site.program_directory} has none of its programs",
+        return failed(NOT_INSTALLED, f"{site.program_directory} has none of its programs",
                       remedy="Install it with ssm-setup-cli", tag="not-installed")  # fmt: skip
     if unsafe:
         return failed("users other than root may change the agent's programs, which run as root", *unsafe,
                       remedy="Reinstall it, and find out who changed the permissions")  # fmt: skip
-    if site.paths.core in {path.rpartition(site.paths.separator)[2] for path in missing}:
+    absent = {path.rpartition(site.paths.separator)[2].removesuffix(".exe") for path in missing}
+    if site.paths.core.removesuffix(".exe") in absent:
         return failed("the agent's main program is missing", *missing, remedy="Reinstall it", tag="not-installed")
+    if WORKER in absent and version_of(site.version) >= _WITH_WORKER:
+        return failed(f"the agent's worker program {WORKER} is missing: without it the node is offline", *missing,
+                      remedy="Reinstall the agent")  # fmt: skip
+    stopped = _why_not_executable(site)
+    if stopped is not None:
+        return failed(f"the agent's program cannot run: {stopped.text}", *stopped.evidence, remedy=stopped.remedy,
+                      command=stopped.command)  # fmt: skip
     if missing:
         return warned(f"{len(missing)} of {len(site.paths.binaries)} programs are missing", *missing,
                       "agents before 3.0 have fewer programs", remedy="Reinstall it")  # fmt: skip
+    if len(site.program_directories) > 1:
+        return _installed_twice(site)
     return passed(f"installed in {site.program_directory}")
+
+
+def _why_not_executable(site: Site) -> Why | None:
+    """Return why the agent's programs cannot be executed; None if they can, or that is not known."""
+    for name in site.paths.binaries[:2]:
+        by_file = why_of_file(site, f"{site.program_directory}{site.paths.separator}{name}")
+        if by_file is not None and not by_file.text.endswith("is missing"):
+            return by_file
+    # Before our own call, which would count as a running agent, the processes are listed.
+    site.version  # noqa: B018
+    result = version_result(site.machine, site.program_directory)
+    if result is None or result.succeeded:
+        return None
+    if result.problem in ("failed", "denied"):
+        return why_of_error(site, result.argv[0], result.stderr or "permission denied")
+    if result.problem:
+        return None
+    said = f"{result.stdout.decode('utf-8', 'replace')}\n{result.stderr}".splitlines()
+    return why_of_panic(site, said)
+
+
+def _installed_twice(site: Site) -> Finding:
+    """Return the finding for a package and a snap on one machine, which share one registration."""
+    try:
+        units = {unit.get("Id", ""): unit for unit in site.units}
+    except OSError:
+        units = {}
+    running = [name for name in UNITS if units.get(name, {}).get("ActiveState") in RUNS]
+    described = [
+        f"{name}: {units[name].get('ActiveState')} ({units[name].get('SubState')}), {units[name].get('UnitFileState')}"
+        for name in UNITS if name in units
+    ]  # fmt: skip
+    # The package is kept, unless only the snap runs: its version changes only when somebody updates it.
+    other = UNITS[0] if running == [UNITS[1]] else UNITS[1]
+    titles = {UNITS[0]: f"the package ({site.paths.programs})", UNITS[1]: f"the snap ({SNAP})"}
+    off = (units.get(other, {}).get("UnitFileState") or "disabled") in ("disabled", "masked")
+    if running and other not in running and off:
+        return passed(f"installed twice: {titles[running[0]]} runs, {titles[other]} is off", *described)
+    runs = "both run" if len(running) > 1 else f"{titles[running[0]]} runs" if running else (
+        "neither runs" if units else "unknown which one runs"
+    )  # fmt: skip
+    command = f"snap stop --disable {PACKAGE}" if other == UNITS[1] else f"systemctl disable --now {other}"
+    return warned(
+        f"the agent is installed twice, as {titles[UNITS[0]]} and as {titles[UNITS[1]]}: {runs}", *described,
+        "both use one registration, vault and log; snapd refreshes its own by itself",
+        remedy=f"Keep one of them: stop and disable {titles[other]}, then remove it", command=command,
+    )  # fmt: skip
 
 
 def package(site: Site) -> Finding:
@@ -80,6 +138,8 @@ def package(site: Site) -> Finding:
         return skipped("only Linux packages can be verified")
     if site.copied:
         return not_on_disk("the package manager of a copied disk is not run")
+    if site.without_agent:
+        return skipped(NOT_INSTALLED)
     try:
         commands = [
             command for command, program in (
@@ -122,87 +182,6 @@ def _says_not_installed(result: CommandResult) -> bool:
     return bool(result.returncode) and ("is not installed" in said or "not-installed" in said)
 
 
-def running(site: Site) -> Finding:
-    """Check that one agent runs, as root and also after a boot."""
-    if site.copied:
-        return not_on_disk("nothing runs on a copied disk")
-    try:
-        if site.machine.platform == "windows":
-            return _windows_service(site)
-        processes, unit = site.processes, unit_of(site)
-    except OSError as error:
-        return (skipped if site.recorded else unknown)(error.strerror or str(error))
-    core = [one for one in processes if one.name == CORE]
-    workers = [one for one in processes if one.name == WORKER]
-    described = []
-    if unit:
-        described.append(f"{unit.get('Id', 'unit')}: {unit.get('ActiveState')} ({unit.get('SubState')}), "
-                         f"{unit.get('UnitFileState')}, restarted {unit.get('NRestarts', '?')} times")  # fmt: skip
-    if site.machine.platform == "macos" and not core:
-        described += _launchd(site)
-    for one in processes:
-        since = f" since {utc(one.started)}" if one.started is not None else ""
-        described.append(f"{one.name}: process {one.pid}, {one.user}{since}")
-    disabled = _not_at_boot(unit)
-    if disabled == "disabled":
-        described += _why_disabled(site)
-    if not core and disabled:
-        return failed(
-            f"the agent does not run and will not start at boot: its unit is {disabled}",
-            *described, remedy="Enable and start it", command=_enable_command(unit, now=True), tag="not-running",
-        )  # fmt: skip
-    if not core:
-        return failed(
-            "the agent does not run", *described, remedy="Start it", command=restart_command(site), tag="not-running"
-        )
-    if len(core) > 1:
-        return warned(f"{len(core)} agents run at the same time and take each other's messages", *described,
-                      remedy="Stop them, then start the service once", command=restart_command(site))  # fmt: skip
-    user = core[0].user
-    if user not in ("root", ""):
-        return failed(f"the agent runs as {user}, not as root: it cannot read its vault", *described,
-                      remedy="Remove User= from its unit and restart it", command=restart_command(site))  # fmt: skip
-    if disabled:
-        return warned(f"the agent runs but will not start at boot: its unit is {disabled}",
-                      *described, remedy="Enable it", command=_enable_command(unit))  # fmt: skip
-    since = f" since {utc(core[0].started)}" if core[0].started is not None else ""
-    worker = f", with {len(workers)} worker{'s' * (len(workers) != 1)}" if workers else ", without a worker"
-    return passed(f"the agent runs{since}{worker}", *described)
-
-
-def _not_at_boot(unit: dict[str, str] | None) -> str:
-    """Return the state of a unit that does not start at boot, such as "disabled"; "" if it does."""
-    state = (unit or {}).get("UnitFileState", "")
-    return state if state in _NOT_AT_BOOT else ""
-
-
-def _enable_command(unit: dict[str, str] | None, *, now: bool = False) -> str:
-    """Return the command that makes the agent start at boot; with `now` also at once."""
-    name = (unit or {}).get("Id", PACKAGE)
-    # snapd stores itself which services start.
-    snap = name.startswith("snap.")
-    enable = f"snap start --enable {PACKAGE}" if snap else f"systemctl enable {'--now ' * now}{name}"
-    masked = _not_at_boot(unit)
-    if not masked.startswith("masked"):
-        return enable
-    # A unit that is masked in /run requires the option.
-    return f"systemctl unmask {'--runtime ' * masked.endswith('-runtime')}{name} && {enable}"
-
-
-def _why_disabled(site: Site) -> list[str]:
-    """Return the known reason why this system disables the unit, as evidence."""
-    try:
-        release = site.machine.read_file(_OS_RELEASE).decode("utf-8", "replace")
-    except OSError:
-        return []
-    named = " ".join(
-        line.partition("=")[2] for line in release.splitlines() if line.startswith(("ID=", "ID_LIKE="))
-    ).lower()  # fmt: skip
-    if "suse" not in named and "sles" not in named:
-        return []
-    return ["on SUSE an update of the package leaves the unit disabled, even if it was enabled before"]
-
-
 def unit_of(site: Site) -> dict[str, str] | None:
     """Return the properties of the agent's systemd unit, None without them."""
     try:
@@ -221,40 +200,10 @@ def restart_command(site: Site) -> str:
     return f"systemctl restart {unit['Id'] if unit and unit.get('Id') else PACKAGE}"
 
 
-def _launchd(site: Site) -> list[str]:
-    [result] = site.run((_LAUNCHCTL, "print", f"system/{LAUNCHD_SERVICE}"))
-    if not result.succeeded:
-        return [f"launchd does not know {LAUNCHD_SERVICE}"]
-    lines = [line.strip() for line in result.stdout.decode("utf-8", "replace").splitlines()]
-    return [line for line in lines if line.startswith(("state =", "pid =", "last exit code ="))]
-
-
-def _windows_service(site: Site) -> Finding:
-    try:
-        state = site.machine.service_state(WINDOWS_SERVICE)
-    except FileNotFoundError:
-        return failed(f"the service {WINDOWS_SERVICE} does not exist", remedy="Install the agent", tag="not-installed")
-    if state != "running":
-        return failed(
-            f"the service {WINDOWS_SERVICE} is {state}",
-            remedy="Start it",
-            command=restart_command(site),
-            tag="not-running",
-        )
-    try:
-        core = next((one for one in site.processes if one.name == CORE), None)
-    except OSError:
-        core = None
-    user = core.user if core is not None else ""
-    since = f" since {utc(core.started)}" if core is not None and core.started is not None else ""
-    if user and user.upper() not in (name.upper() for name in _EXPECTED_USERS["windows"]):
-        return failed(f"the agent runs as {user}, not as SYSTEM", remedy="Set its service to log on as LocalSystem")
-    return passed(f"the service {WINDOWS_SERVICE} runs{since}{f' as {user}' if user else ''}",
-                  *(f"{one.name}: process {one.pid}" for one in (core,) if one is not None))  # fmt: skip
-
-
 def version(site: Site) -> Finding:
     """Check the version of the agent: known defects, updates and restarts."""
+    if site.without_agent:
+        return skipped(NOT_INSTALLED)
     installed, behaviour = site.version, site.behaviour
     if not installed:
         return skipped(behaviour.text)

@@ -8,7 +8,7 @@ from fingerprint.agent.endpoints import uses_dual_stack
 from fingerprint.agent.paths import UNITS
 from fingerprint.agent.versions import assess
 from fingerprint.diagnose.checks.agent import unit_of
-from fingerprint.diagnose.result import failed, passed, unknown, warned
+from fingerprint.diagnose.result import NOT_INSTALLED, failed, passed, skipped, unknown, warned
 from fingerprint.errors import VaultError
 
 TYPE_CHECKING = False
@@ -23,6 +23,8 @@ _NOTES_SHOWN = 20
 
 def configuration(site: Site) -> Finding:
     """Check that the agent can read its configuration, and that it uses its registration."""
+    if site.without_agent:
+        return skipped(NOT_INSTALLED)
     path = site.paths.config
     try:
         config = site.config

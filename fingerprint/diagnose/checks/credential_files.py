@@ -13,8 +13,9 @@ import stat
 from fingerprint._io.text import printable
 from fingerprint._io.windows_acl import others_in
 from fingerprint.collectors.recipes import version_of
+from fingerprint.diagnose.checks.agent import restart_command
 from fingerprint.diagnose.checks.credentials import agent_credentials, is_registered, remedy_for
-from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
+from fingerprint.diagnose.result import Outcome, failed, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
+# Tag of a missing file of shared credentials.
+GONE = "gone"
 # Permissions of the bits of a mode.
 _MAY = {4: "read", 2: "change", 6: "read and change"}
 # Agents 3.2 store them there.
@@ -40,7 +43,29 @@ def files(site: Site) -> Finding:
     shared = credentials.file if credentials is not None and not isinstance(credentials, OSError) else ""
     unread = [(site.paths.identity, credentials)] if isinstance(credentials, OSError) else []
     check = _on_windows if site.machine.platform == "windows" else _on_unix
-    return check(site, shared, unread)
+    found = check(site, shared, unread)
+    return found if found.outcome in (Outcome.FAIL, Outcome.WARN) else _gone(site) or found
+
+
+def _gone(site: Site) -> Finding | None:
+    """Return that the file is missing in which the agent shares its credentials; None if it is not."""
+    credentials = agent_credentials(site)
+    if credentials is None or isinstance(credentials, OSError) or not credentials.file or not credentials.retrieved:
+        return None
+    try:
+        _asked(credentials.file, site.machine.status)
+        return None
+    except (FileNotFoundError, NotADirectoryError):
+        if not site.machine.knows_status(credentials.file):
+            return None
+    except OSError:
+        return None
+    return warned(
+        f"the agent shares its credentials in {printable(credentials.file)}, and that file is missing: its workers, "
+        f"and programs that use profile {printable(credentials.profile)}, get none",
+        f"{site.paths.identity}: written at {printable(credentials.retrieved_at)}",
+        remedy="Restart the agent: it writes the file again", command=restart_command(site), tag=GONE,
+    )  # fmt: skip
 
 
 def _conclude(

@@ -18,7 +18,7 @@ from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose.checks.endpoints import endpoint_of, region_of
 from fingerprint.diagnose.http_probe import Unreached
 from fingerprint.diagnose.reachability import NOT_ASKED, by_socks, network_of, proxy_of_url, without_network
-from fingerprint.diagnose.result import passed, skipped, unknown, warned
+from fingerprint.diagnose.result import NOT_INSTALLED, passed, skipped, unknown, warned
 from fingerprint.errors import UsageError
 from fingerprint.types import Value
 
@@ -64,6 +64,8 @@ def how_to_update(site: Site) -> tuple[str, str]:
 
 def published(site: Site) -> Finding:
     """Check that no newer version is published than the installed one."""
+    if site.without_agent:
+        return skipped(NOT_INSTALLED)
     installed = site.version
     if site.latest:
         return _compared_with_file(site, installed)
@@ -180,6 +182,8 @@ def _compared_with_file(site: Site, installed: str) -> Finding:
 
 def last_update(site: Site) -> Finding:
     """Check that the last update succeeded, by its log."""
+    if site.without_agent:
+        return skipped(NOT_INSTALLED)
     try:
         parts, refused = site.log_parts(UPDATE_LOG)
     except FileNotFoundError:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from agent_machines import AgentMachine, ready, started
-from commandline import COMMAND, environment
+from agent_machines import AgentMachine, copied_disk, ready, started
+from commandline import COMMAND, environment, run
 from fingerprint.diagnose import Finding, Outcome
 from fingerprint.errors import SnapshotError
 from fingerprint.machine.live import LiveMachine
@@ -319,3 +319,58 @@ def test_others_may_not_replace_a_file_of_root(tmp_path: Path, path: str, mode: 
     assert str(found.outcome) == outcome, found
     if outcome == "fail":
         assert found.command == f"chmod go-w {directory}"
+
+
+# The file that the agent shares.
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> AgentMachine:
+    return AgentMachine(tmp_path)
+
+
+def shares(machine: AgentMachine, asked: bool = True) -> None:
+    """Let the credentials be shared in a file that is missing; `asked` if the recording says so."""
+    machine.remove("/root/.aws/credentials")
+    if asked:
+        missing = {"error": "ENOENT", "message": "No such file or directory"}
+        machine.snapshot["statuses"]["/root/.aws/credentials"] = missing
+
+
+def test_a_missing_shared_file_is_warned_of_with_the_restart(machine: AgentMachine) -> None:
+    shares(machine)
+    found = machine.diagnosis("credential-files")["credential-files"]
+    assert (str(found.outcome), found.tag) == ("warn", "gone")
+    assert "/root/.aws/credentials, and that file is missing" in found.text
+    assert "profile default" in found.text
+    assert found.command == "systemctl restart amazon-ssm-agent.service"
+
+
+def test_a_missing_shared_file_of_a_copied_disk_is_warned_of(machine: AgentMachine, tmp_path: Path) -> None:
+    root = copied_disk(tmp_path, machine)
+    done = run("--root", str(root), "diagnose", "--only", "credentials,credential-files", env=machine.env)
+    assert "/root/.aws/credentials, and that file is missing" in " ".join(done.stdout.split())
+    (root / "root/.aws").mkdir(parents=True)
+    (root / "root/.aws/credentials").write_text("")
+    (root / "root/.aws/credentials").chmod(0o600)
+    done = run("--root", str(root), "diagnose", "--only", "credentials,credential-files", env=machine.env)
+    assert "file is missing" not in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("change", [
+    lambda m: shares(m, asked=False),
+    lambda m: (shares(m), m.credentials("2026-11-24T11:30:00Z", "2026-11-24T12:30:00Z", ShareFile="")),
+    lambda m: (shares(m), m.credentials("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z")),
+    lambda m: (shares(m), m.remove("/var/lib/amazon/ssm/runtimeconfig/identity_config.json")),
+    lambda m: (shares(m), m.denied("/root/.aws/credentials")),
+], ids=["a recording that was not asked", "not shared", "never received", "no identity", "denied"])  # fmt: skip
+def test_a_shared_file_is_missing_only_if_that_is_known(machine: AgentMachine, change: Any) -> None:
+    change(machine)
+    assert "missing" not in machine.diagnosis("credential-files")["credential-files"].text
+
+
+def test_a_recording_says_that_a_file_is_missing(machine: AgentMachine, tmp_path: Path) -> None:
+    shares(machine)
+    copy = tmp_path / "copy.json"
+    assert machine("snapshot", str(copy)).returncode == 0
+    assert json.loads(copy.read_text())["statuses"]["/root/.aws/credentials"]["error"] == "ENOENT"
