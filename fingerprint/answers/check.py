@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fingerprint.agent.forecast import Forecast
     from fingerprint.observation import Comparison, Observation, StableObservation
-    from fingerprint.types import AttributeRow
+    from fingerprint.types import AttributeRow, Collection
 
 _RULES = {
     Reason.DISABLED: 1,
@@ -159,16 +159,27 @@ def _notes(found: Observation, compared: Comparison, forecast: Forecast | None) 
                 "rejects the machine until the fingerprint is restored or the machine is registered again.",
             )
         )
-        highest = verdict.highest_passing_threshold
-        if highest is not None:
+        highest, repairs = verdict.highest_passing_threshold, _repairs(found.outcome, collection)
+        if repairs:
+            notes += repairs
+        elif highest is not None:
             text = "If this is the same machine, before the agent compares, then restart it:"
             notes.append((text, f"fingerprint threshold set {highest}"))
-        elif verdict.reason == Reason.SID_DIFFERS and found.outcome != "same":
+        elif verdict.reason == Reason.SID_DIFFERS and found.outcome == "different":
             notes.append(("No threshold helps against another hardware ID: restore it, or register again.",))
     elif found.outcome == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
         changed, compares = verdict.changed, f"The agent compares {_when(forecast)}."
         notes.append((f"Changed since the record was made: {', '.join(changed)}. {compares}" if changed else compares,))
     return notes
+
+
+def _repairs(outcome: str, collection: Collection) -> list[tuple[str, ...]]:
+    """Return how to repair sources that fail for the agent, too, and decide the verdict; [] for none."""
+    # Imported here: it is not needed where everything can be read.
+    from fingerprint.collectors.repairs import repairs_of, update_without_wmic
+
+    steps = update_without_wmic(collection) or (repairs_of(collection) if outcome == "cannot-tell" else ())
+    return [(f"{one.text}:", one.command) if one.command else (f"{one.text}.",) for one in steps]
 
 
 def _when(forecast: Forecast | None) -> str:

@@ -21,6 +21,7 @@ from fingerprint.collectors.recipes import (
     recipe_of,
     version_of,
 )
+from fingerprint.collectors.wmi_errors import is_denial
 from fingerprint.collectors.wql import (
     OPERATING_SYSTEM,
     STRUCTURES,
@@ -38,6 +39,7 @@ from fingerprint.types import Attribute, DoubtRemedy, Fault, Status, Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
+    from fingerprint.machine.processes import CommandResult
 
 WMI_SERVICE = "Winmgmt"
 WMI_ATTEMPTS = 5
@@ -242,7 +244,17 @@ def by_recipe(machine: Machine, recipe: str, timeout: float, tool: str = "") -> 
     if recipe == WQL:
         return _by_wql(machine, tool)
     results = machine.run(commands(machine.windows_directory(), recipe == JSON), timeout)
-    return {name: hashed(name, result, tool, machine) for (name, *_), result in zip(_COMMANDS, results, strict=True)}
+    return {
+        name: _for_all(hashed(name, result, tool, machine), result)
+        for (name, *_), result in zip(_COMMANDS, results, strict=True)
+    }
+
+
+def _for_all(attribute: Attribute, result: CommandResult) -> Attribute:
+    """Return the attribute of a command: an error of WMI that is no denial does not depend on the user's rights."""
+    if attribute.fault != Fault.RIGHTS or not result.returncode or is_denial(result):
+        return attribute
+    return attribute.replace(fault=Fault.SOURCE)
 
 
 def ask_all(machine: Machine, timeout: float) -> None:

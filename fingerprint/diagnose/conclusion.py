@@ -17,6 +17,7 @@ from fingerprint.diagnose.result import (
     NO_WMIC,
     NOT_ON_DISK,
     RECIPE_CHANGED,
+    WMI_BROKEN,
     Conclusion,
     Finding,
     Outcome,
@@ -47,6 +48,7 @@ _CAUSES = (
     ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
     ("collector", RECIPE_CHANGED, "its hash recipe changed, by an update of the agent or of Windows"),
     ("collector", IDS_MOVED, "its record was made by a process in which a WMI query had failed"),
+    ("collector", WMI_BROKEN, "WMI is damaged, so it reads empty values in place of the hardware"),
     ("collector", NO_WMIC, "wmic is missing, and it has no other way to read the hardware"),
     ("storage", "", ""),
     ("clock", "", "its clock is wrong, so the service rejects its signatures"),
@@ -265,8 +267,9 @@ def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         name, why = "collector", found["collector"].text
         steps = [(BACKUP.text, BACKUP.command), *_steps(found["collector"])]
     elif _tag(found, "fingerprint") == "differs":
-        name, why = "fingerprint", f"the machine differs from its record ({site.explanation.rule})"
-        steps = _remedies(site)
+        name, why, steps = "fingerprint", _why_it_differs(site), _remedies(site)
+        if _tag(found, "collector") in (NO_WMIC, WMI_BROKEN):
+            name, why = "collector", found["collector"].text
     elif _tag(found, "key") == AHEAD:
         step = _steps(found["key"])
         text = f"Not hibernating yet: the service will reject the agent's next token request, because {_REPLACED}."
@@ -277,6 +280,13 @@ def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     then = ", then ".join(f"{text[0].lower()}{text[1:]}" for text, _ in steps[:2])
     text = f"Not hibernating yet: the agent will be rejected {_when(site)}, because {why}."
     return Conclusion("will-hibernate", f"{text} Do: {then}." if then else text, "", name, tuple(steps))
+
+
+def _why_it_differs(site: Site) -> str:
+    explanation = site.explanation
+    if explanation.outcome == "cannot-tell":
+        return f"it reads empty values in place of {', '.join(explanation.collection.unreadable)}"
+    return f"the machine differs from its record ({explanation.rule})"
 
 
 def _when(site: Site) -> str:

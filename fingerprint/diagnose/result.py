@@ -16,7 +16,7 @@ LIMITED = "limited"
 # Reason of the checks that apply to an installed agent only.
 NOT_INSTALLED = "the agent is not installed"
 # Tags of the check `collector`, by which the cause of a wait is named.
-RECIPE_CHANGED, IDS_MOVED, NO_WMIC = "recipe-changed", "type-ids-moved", "no-wmic"
+RECIPE_CHANGED, IDS_MOVED, NO_WMIC, WMI_BROKEN = "recipe-changed", "type-ids-moved", "no-wmic", "wmi-broken"
 
 
 class Outcome(Vocabulary):

@@ -136,6 +136,7 @@ def explain(
             verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
             outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.only_here),
             recipe_changed=change is not None and outcome == "same", doubt=collection.doubt_remedy,
+            collection=collection,
         ),
         _unknowns(context, found, composition, stable, state), stable, collection.id_warning, check, change,
         composition,

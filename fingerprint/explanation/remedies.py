@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fingerprint._io.permissions import AS_ROOT
+from fingerprint.collectors.repairs import repairs_of, update_without_wmic
 from fingerprint.observation import RECIPE_REMEDY
 from fingerprint.rules.ssm import MACHINE_ID
 from fingerprint.rules.stable import Outcome
@@ -13,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.explanation.events import ProbableEvent
     from fingerprint.rules.stable import StableVerdict
-    from fingerprint.types import DoubtRemedy, Verdict
+    from fingerprint.types import Collection, DoubtRemedy, Verdict
     from fingerprint.vault.regeneration import State
 
 
@@ -56,6 +57,7 @@ def remedies(
     unreadable: bool,
     recipe_changed: bool = False,
     doubt: DoubtRemedy | None = None,
+    collection: Collection | None = None,
 ) -> tuple[Remedy, ...]:
     """Return the steps for a verdict.
 
@@ -70,6 +72,7 @@ def remedies(
         unreadable: whether a source was unreadable here that the agent may read.
         recipe_changed: whether the hash recipe of the record gives the same machine.
         doubt: how to find out whether the installed agent uses another recipe than these hashes.
+        collection: the current attributes, for sources that fail; None if they are not known.
     """
     if state.regenerated:
         return _after_the_loss(state.restorable, other_sid)
@@ -84,6 +87,11 @@ def remedies(
     if outlook == Outlook.UNKNOWN:
         command = "sudo fingerprint check" if more_rights == AS_ROOT else ""
         return (Remedy("as-root", f"{more_rights}: sources could not be read", command),) if more_rights else ()
+    if collection is not None and not another:
+        # A read that failed says nothing about the machine, so nothing else follows from it.
+        repairs = update_without_wmic(collection) or (() if verdict.conclusive else repairs_of(collection))
+        if repairs:
+            return tuple(Remedy(one.name, one.text, one.command) for one in repairs)
     if recipe_changed and not another:
         command = rebaselined_as_it_is(verdict.reason == Reason.SID_DIFFERS)
         text = f"{RECIPE_REMEDY}; then restart the agent"
@@ -118,14 +126,19 @@ def remedies(
             "Only if this is the same machine for certain. Whether AWS accepts it was not tried",
         )
     )  # fmt: skip
-    return (*steps, _REGISTER)
+    # A source that is closed to root may hide that it is the same machine.
+    return (*steps, _REGISTER) if verdict.conclusive else tuple(steps)
 
 
 def _for_a_copy(verdict: Verdict) -> tuple[Remedy, ...]:
+    # On Windows the hardware ID comes from the firmware, which only the hypervisor changes.
+    new_id = "make a new machine ID" if verdict.sid_key == MACHINE_ID else (
+        "give the virtual machine a UUID of its own in its hypervisor"
+    )  # fmt: skip
     return (
         Remedy("find-original", "Find out which machine is the original, and stop the agent on the copy"),
         Remedy(
-            "reset-copy", "On the copy: make a new machine ID, clear the vault and register it for itself",
+            "reset-copy", f"On the copy: {new_id}, clear the vault and register it for itself",
             "fingerprint vault reset --yes", "On the original this would invalidate the registration",
         ),
         Remedy(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from fingerprint._io.times import created_seconds, utc
 from fingerprint.collectors.recipes import JSON, WMIC, WQL, WQL_SINCE, possible_recipes
+from fingerprint.collectors.repairs import INSTALL_WMIC, failing, is_of_wmi, repairs_of
 from fingerprint.collectors.ssm_windows import TITLES, WMI_SERVICE, choose, commands, remedy_of_fault, start_of_wmi
 from fingerprint.diagnose.result import (
     IDS_MOVED,
     NO_WMIC,
     RECIPE_CHANGED,
+    WMI_BROKEN,
     failed,
     passed,
     skipped,
     unknown,
     warned,
 )
-from fingerprint.errors import FingerprintError
+from fingerprint.errors import FingerprintError, VaultError
 from fingerprint.observation import RECIPE_REMEDY
 from fingerprint.types import Fault, Reason
 from fingerprint.vault.regeneration import rebaselined_as_it_is
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
 
 _STATE_KEY = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State"
 _COMPLETE = "IMAGE_STATE_COMPLETE"
+# sysprep leaves this file in the image; below the directory of Windows.
+_SYSPREP_DONE = r"System32\Sysprep\Sysprep_succeeded.tag"
+# Tag of a vault that came with an image.
+OF_IMAGE = "of-image"
 _AFTER_UPDATE = f"After the update, with the agent's service stopped, run: {rebaselined_as_it_is(True)}"
 # The current recipe -> who uses it.
 _USED_BY = {
@@ -62,6 +69,9 @@ def collector(site: Site) -> Finding:
     change = _change(site)
     if change is not None:
         return _changed(site, choice, change)
+    broken = _broken(site)
+    if broken is not None:
+        return broken
     if choice.doubt:
         settles = choice.remedy
         return unknown(choice.doubt, remedy=settles.text if settles else "", command=settles.command if settles else "")
@@ -128,7 +138,32 @@ def _no_wmic(choice: Choice, on: str, newest_takes_wql: bool) -> Finding:
     return failed(f"{on} has no wmic, and {other}", empty, tag=NO_WMIC,
                   remedy="Back up, then install wmic (if Windows does not offer it: sfc /scannow). All six hashes "
                   "change: rebaseline before the agent starts again",
-                  command="DISM /Online /Add-Capability /CapabilityName:WMIC~~~~")  # fmt: skip
+                  command=INSTALL_WMIC)  # fmt: skip
+
+
+def _broken(site: Site) -> Finding | None:
+    """Return that WMI fails for wmic or PowerShell, or for all classes; None if it does not."""
+    try:
+        collection = site.explanation.collection
+    except FingerprintError:
+        return None
+    read = [one for one in collection if is_of_wmi(one, collection)]
+    fails = [one for one in read if one in failing(collection)]
+    if not fails or (collection.recipe == WQL and len(fails) < len(read)):
+        return None
+    reasons = list(dict.fromkeys(one.reason for one in fails))
+    first, *others = repairs_of(collection)
+    return failed(
+        f"WMI does not work ({_said(reasons[0])}), and the agent reads empty values from it",
+        f"unreadable: {', '.join(one.name for one in fails)}", *reasons,
+        *(f"then: {one.text[0].lower()}{one.text[1:]}: {one.command}" for one in others),
+        remedy=first.text, command=first.command, tag=WMI_BROKEN,
+    )  # fmt: skip
+
+
+def _said(reason: str) -> str:
+    """Return the description in an error of wmic, else all of it."""
+    return reason.rpartition("Description = ")[2] or reason
 
 
 def _silent_classes(site: Site) -> Finding | None:
@@ -184,4 +219,35 @@ def image_state(site: Site) -> Finding:
         return failed(f"the state of the image is {state}, not {_COMPLETE}",
                       "names and ids of the machine may change until then; ssm-cli reports a fault too",
                       remedy="Wait for sysprep and the next start of Windows, then repeat the check")  # fmt: skip
-    return passed(f"the state of the image is {_COMPLETE}")
+    return _generalized(site) or passed(f"the state of the image is {_COMPLETE}")
+
+
+def _generalized(site: Site) -> Finding | None:
+    """Return that sysprep generalized this Windows after its agent was registered; None if it did not."""
+    path = rf"{site.machine.windows_directory()}\{_SYSPREP_DONE}"
+    try:
+        generalized = site.machine.status(path).modified
+    except OSError:
+        return None
+    try:
+        if not site.registered:
+            return None
+        registered = created_seconds(site.registration.private_key_created_date)
+    except VaultError:
+        return None
+    if registered is None or generalized <= registered:
+        return None
+    what = f"sysprep generalized this Windows at {utc(generalized)}, after its registration of {utc(registered)}"
+    each = "each machine made from that image holds this registration"
+    try:
+        another = site.explanation.outcome == "different"
+    except FingerprintError:
+        another = False
+    if another:
+        return failed(f"{what}: the vault is that of the image", each, path,
+                      remedy="Clear the vault on this copy, then register it for itself",
+                      command="fingerprint vault reset --yes", tag=OF_IMAGE)  # fmt: skip
+    return warned(
+        what, each, path,
+        remedy="Before the image is used again, deregister the agent in it (see the page on golden images)",
+    )  # fmt: skip
