@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.agent.forecast import Forecast
+    from fingerprint.machine.base import Machine
     from fingerprint.observation import Comparison, Observation, StableObservation
-    from fingerprint.types import AttributeRow, Collection
+    from fingerprint.types import AttributeRow, Collection, Verdict
 
+# So many attributes without evidence as a machine without SMBIOS hardware has.
+_FEW = 4
 _RULES = {
     Reason.DISABLED: 1,
     Reason.NOTHING_TO_COMPARE: 2,
@@ -127,14 +130,9 @@ def _notes(found: Observation, compared: Comparison, forecast: Forecast | None) 
     notes: list[tuple[str, ...]] = []
     if verdict.threshold == -1:
         notes.append(("The check is disabled: any machine that holds this vault passes, whatever its hardware ID.",))
-    elif verdict.vacuous and not found.machine.copied:
+    elif not found.machine.copied:
         # A copied disk does not hold the hardware's answers.
-        notes.append(
-            (
-                "Weak check: attributes that carry no evidence and the hardware ID alone reach the threshold, so any "
-                "host with this hardware ID passes.",
-            )
-        )
+        notes += _weak(found.machine, verdict, collection)
     for warning in filter(None, (collection.id_warning, collection.doubt_warning)):
         notes.append((f"{warning}.",))
     if forecast is not None:
@@ -170,6 +168,26 @@ def _notes(found: Observation, compared: Comparison, forecast: Forecast | None) 
     elif found.outcome == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
         changed, compares = verdict.changed, f"The agent compares {_when(forecast)}."
         notes.append((f"Changed since the record was made: {', '.join(changed)}. {compares}" if changed else compares,))
+    return notes
+
+
+def _weak(machine: Machine, verdict: Verdict, collection: Collection) -> list[tuple[str, ...]]:
+    """Return what the check cannot tell on a machine with few attributes, and which threshold helps."""
+    if verdict.total - verdict.effective < _FEW and not verdict.vacuous:
+        return []
+    # Imported here: most machines have hardware values.
+    from fingerprint.agent.copies import limits_of
+
+    limits = limits_of(machine, verdict, collection.only_here)
+    text = (
+        "Weak check: attributes that carry no evidence and the hardware ID alone reach the threshold, so any host with "
+        "this hardware ID passes."
+    )
+    notes: list[tuple[str, ...]] = [(text,)] if verdict.vacuous else []
+    if limits is not None:
+        notes.append((f"{limits.text[0].upper()}{limits.text[1:]}.",))
+        if limits.advice:
+            notes.append((f"{limits.advice}:", limits.command) if limits.command else (f"{limits.advice}.",))
     return notes
 
 

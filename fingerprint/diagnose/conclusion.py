@@ -14,6 +14,7 @@ from fingerprint.diagnose.checks.waiting import wait_of
 from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
 from fingerprint.diagnose.result import (
     IDS_MOVED,
+    LIMITED,
     NO_WMIC,
     NOT_ON_DISK,
     RECIPE_CHANGED,
@@ -318,6 +319,7 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
     note = f" A copied disk does not show: {left_out}." if left_out else ""
     if any(result.finding.tag == WITHOUT_ACCOUNT for result in results):
         note = f" Its account is unknown.{note}"
+    limits = next((result.finding for result in results if result.finding.tag == LIMITED), None)
     wrong = [result for result in results if result.finding.outcome == Outcome.FAIL]
     if wrong:
         first = wrong[0]
@@ -339,14 +341,16 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
         steps = [step for result in warnings for step in _steps(result.finding)]
         count = f"{len(warnings)} warning{'s' * (len(warnings) != 1)}"
         head = f"{not_hibernating}, with {count}" if awake else f"{count[0].upper()}{count[1:]}"
-        text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}".rstrip() + note
+        limited = "" if limits is None or warnings[0].finding is limits else f" {_sentence(limits.evidence[0])}."
+        text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}".rstrip() + limited + note
         return Conclusion("warnings", text, "", warnings[0].name, tuple(dict.fromkeys(steps)))
     if results and all(result.finding.tag == NOT_ON_DISK for result in results):
         # Without a single answer the state is not healthy.
         return Conclusion("cannot-tell", f"Unknown: a copied disk does not show {left_out}.", "", results[0].name, ())
     if awake:
         nothing = "nothing on the disk is wrong" if site.copied else "nothing is wrong"
-        return Conclusion("healthy", f"{not_hibernating}, and {nothing}.{note}", "", "", ())
+        limited = "" if limits is None else f" {_sentence(limits.evidence[0])}."
+        return Conclusion("healthy", f"{not_hibernating}, and {nothing}.{limited}{note}", "", "", ())
     unasked = next((text for text in (NOT_ASKED, OF_ANOTHER) if any(one.finding.text == text for one in results)), "")
     none = all(result.finding.outcome == Outcome.SKIPPED for result in results)
     if none and unasked:

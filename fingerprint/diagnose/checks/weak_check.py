@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from fingerprint.collectors.stable import CONTAINER_MARKS
+from fingerprint.agent.copies import limits_of
 from fingerprint.diagnose.checks.vault import unreadable
-from fingerprint.diagnose.result import not_on_disk, passed, skipped, warned
+from fingerprint.diagnose.result import LIMITED, Finding, Outcome, not_on_disk, passed, skipped, warned
 from fingerprint.errors import FingerprintError, VaultMissing
 from fingerprint.rules.ssm import THRESHOLD_DISABLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fingerprint.agent.copies import Limits
     from fingerprint.diagnose.context import Site
-    from fingerprint.diagnose.result import Finding
     from fingerprint.types import Verdict
+
+_NEW_ID = (
+    "Create a machine ID of its own (systemd-machine-id-setup, dbus-uuidgen), then register the machine again: the "
+    "agent treats another ID as another machine"
+)
 
 
 def weak_check(site: Site) -> Finding:
@@ -30,38 +35,41 @@ def weak_check(site: Site) -> Finding:
     score = f"{verdict.effective} of {verdict.total} attributes have content"
     if verdict.threshold == THRESHOLD_DISABLED:
         return skipped("the check is disabled")
+    limits = None if site.copied else limits_of(site.machine, verdict, site.explanation.collection.only_here)
+    if limits is not None and not weak:
+        return _limited(limits, verdict, score)
     if verdict.vacuous and not site.copied:
-        where = [*_why_silent(site, verdict), *([weak] if weak else [])]
+        where = [*([limits.text] if limits else []), *_why_silent(verdict), *([weak] if weak else [])]
         return warned(
             f"weak check: any host with this hardware ID passes ({score})", *where,
-            remedy="Monitor it by scheme stable (`monitor nagios -c copy`), or give it a hardware ID of its own",
-            command="fingerprint show --scheme stable",
+            remedy=_NEW_ID if weak else "Monitor it by scheme stable (`monitor nagios -c copy`), or give it a "
+            "hardware ID of its own",
+            command="" if weak else "fingerprint show --scheme stable",
         )  # fmt: skip
     if weak:
         return warned(
-            weak, score, remedy="Create a machine ID of its own (systemd-machine-id-setup, dbus-uuidgen), then "
-            "register the machine again: the agent treats another ID as another machine",
+            weak, score, remedy=_NEW_ID,
         )  # fmt: skip
     return passed(score, *((f"{silent} are empty, without content or unreadable on a side",) if silent else ()))
 
 
-def _why_silent(site: Site, verdict: Verdict) -> list[str]:
-    found = []
-    for path, what in (
-        *((mark, "this is a container without SMBIOS") for mark, _ in CONTAINER_MARKS),
-        ("/proc/device-tree/model", "this board has a device tree instead of SMBIOS"),
-    ):
-        try:
-            if site.machine.exists(path):
-                found.append(what)
-        except OSError:
-            continue
-    if not found and site.machine.platform == "macos":
-        found.append("on macOS the agent reads neither a machine ID nor hardware: the check never fails below 67")
+def _limited(limits: Limits, verdict: Verdict, score: str) -> Finding:
+    """Return the finding for a machine without SMBIOS hardware: what a copy reaches, and which threshold helps."""
+    evidence = (limits.text, *_why_silent(verdict))
+    if not limits.advice:
+        return Finding(Outcome.PASS, score, evidence, tag=LIMITED)
+    what = "any host with this hardware ID passes" if verdict.vacuous else "a copy of it passes"
+    monitor = "; and monitor it by scheme stable (`monitor nagios -c copy`)" if limits.stable else ""
+    return warned(f"weak check: {what} ({score}); {limits.text}", *evidence, remedy=f"{limits.advice}{monitor}",
+                  command=limits.command, tag=LIMITED)  # fmt: skip
+
+
+def _why_silent(verdict: Verdict) -> list[str]:
     rows = [row for row in verdict.rows if row.same and not row.evidence]
+    found = []
     for what, names in (
         ("empty on both sides", [row.name for row in rows if not row.current]),
         ("a text without hardware, equal on both sides", [row.name for row in rows if row.current]),
     ):
         found += [f"{what}: {', '.join(names)}"] if names else []
-    return list(dict.fromkeys(found))
+    return found
