@@ -83,7 +83,8 @@ def remedies(
     if verdict.match:
         return _for_a_copy(verdict) if another else ()
     if outlook == Outlook.STOPS:
-        return (IN_UTF8,)
+        windows = collection is not None and collection.platform == "windows"
+        return (IN_UTF8.replace(command="Rename-Computer -NewName NAME") if windows else IN_UTF8,)
     if outlook == Outlook.UNKNOWN:
         command = "sudo fingerprint check" if more_rights == AS_ROOT else ""
         return (Remedy("as-root", f"{more_rights}: sources could not be read", command),) if more_rights else ()

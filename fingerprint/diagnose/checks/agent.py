@@ -117,16 +117,18 @@ def _installed_twice(site: Site) -> Finding:
     ]  # fmt: skip
     # The package is kept, unless only the snap runs: its version changes only when somebody updates it.
     other = UNITS[0] if running == [UNITS[1]] else UNITS[1]
-    titles = {UNITS[0]: f"the package ({site.paths.programs})", UNITS[1]: f"the snap ({SNAP})"}
+    titles = {UNITS[0]: "the package", UNITS[1]: "the snap"}
     off = (units.get(other, {}).get("UnitFileState") or "disabled") in ("disabled", "masked")
     if running and other not in running and off:
-        return passed(f"installed twice: {titles[running[0]]} runs, {titles[other]} is off", *described)
+        return passed(f"installed twice, by a package and as a snap: {titles[running[0]]} runs, {titles[other]} is off",
+                      *described)  # fmt: skip
     runs = "both run" if len(running) > 1 else f"{titles[running[0]]} runs" if running else (
         "neither runs" if units else "unknown which one runs"
     )  # fmt: skip
     command = f"snap stop --disable {PACKAGE}" if other == UNITS[1] else f"systemctl disable --now {other}"
     return warned(
-        f"the agent is installed twice, as {titles[UNITS[0]]} and as {titles[UNITS[1]]}: {runs}", *described,
+        f"the agent is installed twice, by a package ({site.paths.programs}) and as a snap ({SNAP}): {runs}",
+        *described,
         "both use one registration, vault and log; snapd refreshes its own by itself",
         remedy=f"Keep one of them: stop and disable {titles[other]}, then remove it", command=command,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import re
 from fingerprint._io.times import utc
 from fingerprint.agent.journal import journal_of
 from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, MAIN_LOG, PACKAGE, WINDOWS_SERVICE, WORKER
-from fingerprint.agent.systemd_unit import details_of
+from fingerprint.agent.systemd_unit import RUNS, details_of
 from fingerprint.collectors.recipes import version_of
 from fingerprint.collectors.ssm_windows import start_of_service
 from fingerprint.diagnose.checks.agent import restart_command, unit_of
@@ -63,7 +63,8 @@ def running(site: Site) -> Finding:
     if not core:
         return _not_running(site, unit, described)
     if len(core) > 1:
-        twice = len(site.program_directories) > 1
+        # A package and a snap, each with its service; else one was started by hand.
+        twice = len(site.program_directories) > 1 and all(unit.get("ActiveState") in RUNS for unit in site.units)
         remedy = "Keep that of the package" if twice else "Stop them, then start the service once"
         command = f"snap stop --disable {PACKAGE}" if twice else restart_command(site)
         return warned(f"{len(core)} agents run at the same time and take each other's messages", *described,

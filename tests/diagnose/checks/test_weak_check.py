@@ -86,9 +86,7 @@ def differing(m: AgentMachine, changes: tuple[str, ...]) -> Any:
 
 @pytest.mark.parametrize("dmidecode", [None, NO_TABLE], ids=["no dmidecode", "no table"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_advised_threshold_rejects_a_copy_only(
-    kind: str, dmidecode: str | None, tmp_path: Path
-) -> None:
+def test_the_advised_threshold_rejects_a_copy_only(kind: str, dmidecode: str | None, tmp_path: Path) -> None:
     """The copy and the host are collected after the change, and compared by the rules themselves."""
     change, disk, copied, own, threshold, named = KINDS[kind]
     machine = AgentMachine(tmp_path)
