@@ -77,9 +77,9 @@ def _of_source(attribute: Attribute) -> DoubtRemedy:
         return DoubtRemedy("repair-source", f"Run {path} by hand, fix what it reports ({reason}), and {UNTIL_THEN}",
                            source)  # fmt: skip
     meaning, command = next(
-        ((meaning, command) for words, meaning, command in _OF_FILES if words in reason), (reason, "")
+        ((f": {meaning}", command) for words, meaning, command in _OF_FILES if words in reason), ("", "")
     )
-    return DoubtRemedy("repair-source", f"Make {path} readable first, and {UNTIL_THEN}. {reason}: {meaning}",
+    return DoubtRemedy("repair-source", f"Make {path} readable first ({reason}{meaning}), and {UNTIL_THEN}",
                        command or f"ls -l {shlex.quote(path)}")  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from fingerprint.gate.evidence import keep_evidence, record_rest, recorder_of
 from fingerprint.gate.threshold import check_threshold
 from fingerprint.observation import compare_with
 from fingerprint.rules.ssm import THRESHOLD_DEFAULT
-from fingerprint.types import INVALID_TEXT, FingerprintRecord
+from fingerprint.types import INVALID_TEXT, FingerprintRecord, Status
 from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vault.history import FIRST
 from fingerprint.vault.other_records import refuse_second
@@ -138,8 +138,21 @@ def require_recipe(collection: Collection) -> None:
 
     Raises:
         Refused: the recipe of the agent is not known, or WMI did not return a class, so that the type ids of the
-            others are not those of a complete reading.
+            others are not those of a complete reading; or the hardware ID could not be read.
     """
+    sid = collection[collection.sid_key]
+    if sid.status == Status.FAILED and not sid.only_here and sid.name not in collection.stops_agent:
+        # Imported here: nearly every machine has a hardware ID.
+        from fingerprint.collectors.repairs import repairs_of
+
+        [repair, *_] = repairs_of(collection)
+        command = f" ({repair.command})" if repair.command else ""
+        raise Refused(
+            f"the hardware ID could not be read ({sid.reason})",
+            where=sid.source,
+            remedy=f"Nothing was written, and no option confirms it: the record would hold no hardware ID. "
+            f"{repair.text}{command}",
+        )
     settles = collection.doubt_remedy
     if settles is not None:
         command = f" ({settles.command})" if settles.command else ""

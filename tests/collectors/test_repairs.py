@@ -15,6 +15,7 @@ from agent_machines import AgentMachine, refused, started
 from fingerprint.collectors import collect
 from fingerprint.collectors.repairs import UNTIL_THEN
 from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.vault.records import encode_fingerprint
 from identity_machines import lockdown
 from other_agent_machines import WindowsMachine
 from windows_machines import AGENTS, NEWEST, windows_snapshot
@@ -240,3 +241,18 @@ def test_a_table_that_is_closed_to_root_has_no_new_registration(tmp_path: Path) 
     lockdown(machine)
     found = machine.site().explanation
     assert [one.name for one in found.remedies] == ["backup", "threshold", "rebaseline"]
+
+
+def test_no_record_is_written_without_the_hardware_id(tmp_path: Path) -> None:
+    """After the repair the agent would read the ID again, and take the machine for another one."""
+    windows = broken_windows(tmp_path / "windows", "10.0.20348", NEWEST, wmic_says("Invalid namespace"))
+    unix = AgentMachine(tmp_path / "unix")
+    unreadable("EIO")(unix)
+    for machine in (windows, unix):
+        done = machine("vault", "rebaseline", "--keep-fingerprint", "--yes", "--accept-new-sid")
+        assert done.returncode == 4, done.stdout
+        shown = " ".join(done.stderr.split())
+        assert "the hardware ID could not be read" in shown
+        assert UNTIL_THEN in shown
+        record = (machine.vault_path / "Store/InstanceFingerprint").read_bytes()
+        assert record == encode_fingerprint(machine.record)  # type: ignore[arg-type]
