@@ -48,6 +48,15 @@ def systemd_unit(machine: Machine) -> dict[str, str] | None:
     return next(iter(systemd_units(machine)), None)
 
 
+def has_no_unit(machine: Machine) -> bool:
+    """Return whether systemd runs and knows no unit of the agent; False if that is not known."""
+    try:
+        blocks = _shown(machine, _PROPERTIES, UNITS) if machine.platform == "linux" else []
+    except OSError:
+        return False
+    return bool(blocks) and all(one.get("LoadState") == "not-found" for one in blocks)
+
+
 def details_of(machine: Machine, unit: str) -> dict[str, str]:
     """Return why a unit does not run: its result, exit status, condition and drop-ins; {} if they are not known."""
     try:

@@ -7,7 +7,7 @@ import re
 from fingerprint._io.times import utc
 from fingerprint.agent.journal import journal_of
 from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, MAIN_LOG, PACKAGE, WINDOWS_SERVICE, WORKER
-from fingerprint.agent.systemd_unit import RUNS, details_of
+from fingerprint.agent.systemd_unit import RUNS, details_of, has_no_unit
 from fingerprint.collectors.recipes import version_of
 from fingerprint.collectors.ssm_windows import start_of_service
 from fingerprint.diagnose.checks.agent import restart_command, unit_of
@@ -112,6 +112,8 @@ def _not_running(site: Site, unit: dict[str, str] | None, described: list[str]) 
         text = f"the agent does not run{why}"
         return failed(text, *described, *evidence, remedy=remedy, command=command, tag="not-running")
 
+    if unit is None and has_no_unit(site.machine):
+        return down(": systemd has no unit of it", remedy="Reinstall the agent")
     if unit is None:
         return down("", remedy="Start it", command=restart_command(site))
     name, disabled = unit.get("Id", PACKAGE), _not_at_boot(unit)

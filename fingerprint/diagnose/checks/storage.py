@@ -9,7 +9,7 @@ from fingerprint._io.times import utc
 from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.agent.storage import is_below, mount_of, space_of
 from fingerprint.diagnose.checks.start_failures import tail_of
-from fingerprint.diagnose.result import failed, not_on_disk, passed, skipped, warned
+from fingerprint.diagnose.result import NOT_INSTALLED, failed, not_on_disk, passed, skipped, warned
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
@@ -50,6 +50,8 @@ class _Logged(Value):
 
 def storage(site: Site) -> Finding:
     """Check that the agent can write its data, its logs and its shared credentials."""
+    if site.without_agent:
+        return skipped(NOT_INSTALLED)
     logged = _logged(site)
     wrong = _of_mounts(site, logged) or _of_space(site)
     if wrong is not None:

@@ -340,9 +340,18 @@ def test_nothing_is_said_of_an_agent_that_is_not_installed(machine: AgentMachine
     found = machine.diagnosis()
     assert (found.conclusion.state, found.conclusion.because) == ("not-running", "installed")
     assert "is not installed" in found.conclusion.text
-    for name in ("package", "running", "version", "published", "update", "configuration"):
+    for name in ("package", "running", "version", "published", "update", "configuration", "storage"):
         assert (str(found[name].outcome), found[name].text) == ("skipped", "the agent is not installed"), name
     assert not [one for one in found.results if "restart" in one.finding.command]
+
+
+def test_an_agent_without_a_unit_is_installed_again(machine: AgentMachine) -> None:
+    machine.snapshot["agentProcesses"] = []
+    machine.units({"Id": DEB, "LoadState": "not-found"}, {"Id": SNAP, "LoadState": "not-found"})
+    found = finding(machine)
+    assert (str(found.outcome), found.command) == ("fail", "")
+    assert "systemd has no unit of it" in found.text
+    assert found.remedy == "Reinstall the agent"
 
 
 @pytest.mark.parametrize("left", ["process", "unit"])
