@@ -303,12 +303,12 @@ class AgentFacts:
 
     @property
     def without_agent(self) -> bool:
-        """Whether there is no agent: neither a program, nor a unit, nor a process. False if that is not known."""
+        """Whether there is no agent: no program, no process, and no unit that is started. False if unknown."""
         try:
-            unit = self.unit
+            starts = (self.unit or {}).get("ActiveState") in RUNS
         except OSError:
-            unit = None
-        return self.has_agent is False and not self.runs and unit is None
+            starts = False
+        return self.has_agent is False and not self.runs and not starts
 
     @fact
     def behaviour(self) -> Assessed:

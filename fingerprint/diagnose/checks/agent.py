@@ -62,6 +62,12 @@ def installed(site: Site) -> Finding:
     if not found:
         if site.has_agent is None:
             return skipped("the recording does not cover the agent")
+        if site.runs:
+            return failed(
+                f"the agent is not installed in {site.program_directory}, and yet it runs: its programs were removed, "
+                "or are elsewhere", "if they were removed it does not start again",
+                remedy="Find its programs (ls -l /proc/PID/exe), or reinstall it",
+            )  # fmt: skip
         return failed(NOT_INSTALLED, f"{site.program_directory} has none of its programs",
                       remedy="Install it with ssm-setup-cli", tag="not-installed")  # fmt: skip
     if unsafe:

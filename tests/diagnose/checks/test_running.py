@@ -331,11 +331,22 @@ def test_the_agents_journal_is_asked_only_if_it_is_needed(machine: AgentMachine)
 # No agent.
 
 
-def test_nothing_is_said_of_an_agent_that_is_not_installed(machine: AgentMachine) -> None:
+@pytest.mark.parametrize(
+    "unit",
+    [
+        lambda m: m.units({"Id": DEB, "LoadState": "not-found"}, {"Id": SNAP, "LoadState": "not-found"}),
+        lambda m: m.stopped(),
+        lambda m: m.remove("/usr/bin/systemctl"),
+        failed_unit,
+        lambda m: down(m, LoadState="masked", UnitFileState="masked"),
+    ],
+    ids=["no unit", "a unit is left", "no systemd", "a failed unit is left", "a masked unit is left"],
+)
+def test_nothing_is_said_of_an_agent_that_is_not_installed(machine: AgentMachine, unit: Change) -> None:
     for name in BINARIES:
         machine.remove(f"/usr/bin/{name}")
     machine.snapshot["agentProcesses"] = []
-    machine.units({"Id": DEB, "LoadState": "not-found"}, {"Id": SNAP, "LoadState": "not-found"})
+    unit(machine)
     machine.config(Profile={"ShareCreds": "yes"})
     found = machine.diagnosis()
     assert (found.conclusion.state, found.conclusion.because) == ("not-running", "installed")
@@ -362,8 +373,9 @@ def test_a_program_that_is_gone_does_not_hide_what_is_left(machine: AgentMachine
         loops(machine)
     else:
         machine.units({"Id": DEB, "LoadState": "not-found"}, {"Id": SNAP, "LoadState": "not-found"})
-    found = machine.diagnosis()
+    found = machine.diagnosis("installed", "running", "configuration")
     assert str(found["installed"].outcome) == "fail"
+    assert ("and yet it runs" in found["installed"].text) == (left == "process")
     assert found["running"].text != "the agent is not installed"
     assert found["configuration"].text != "the agent is not installed"
 
