@@ -183,7 +183,7 @@ def test_values_are_declared_and_not_written_by_hand() -> None:
         (r"^/latest/api/token$", {"agent/providers.py"}),
         (r"Run it as (?:root|Administrator)$", {"_io/permissions.py"}),
         (r"^Restore the vault from a backup of before", {"vault/regeneration.py"}),
-        (r"^Find the node and its role", {"agent/logs/state.py"}),
+        (r"^Find the node and its role", {"agent/logs/error_causes/service.py"}),
         (r"cloud-aws\.adc-e|amazonaws\.com\.cn", {"agent/regions.py"}),
     ],
 )

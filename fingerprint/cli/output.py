@@ -80,7 +80,9 @@ def aimed_answer(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _may_advise(text: str) -> bool:
     """Return whether a text may name a command; nearly none does, and then nothing is loaded."""
-    elsewhere = _run is not None and (_run.root != "/" or _run.snapshot is not None)
+    elsewhere = _run is not None and (
+        _run.root != "/" or _run.snapshot is not None or _run.command.path in ("diagnose logs", "explain")
+    )
     return "fingerprint " in text or (elsewhere and (": " in text or "`" in text))
 
 

@@ -39,11 +39,16 @@ _WRITE = ("credentials process", "credentials serve", "credentials update")
 _NEED_DISK = ("credentials sources", "image check")
 # Programs of the system that advice names.
 _PROGRAMS = (
-    "Add-ADGroupMember", "DISM", "Get-Service", "New-ADUser", "Restart-Service", "Resume-Service", "Set-Service",
-    "Start-Service", "chmod", "chown", "cloud-init", "df", "dmesg", "findmnt", "fsutil", "fuser", "icacls",
-    "journalctl", "launchctl", "mofcomp", "mount", "net", "pw", "restorecon", "rm", "sc", "sfc", "snap", "ssh-keygen",
-    "sudo", "systemctl", "systemd-analyze", "userdel", "usermod", "winmgmt",
+    "Add-ADGroupMember", "DISM", "Get-Disk", "Get-NetFirewallProfile", "Get-NetRoute", "Get-PhysicalDisk",
+    "Get-Process", "Get-Service", "Get-Volume", "New-ADUser", "Resolve-DnsName", "Restart-Service", "Resume-Service",
+    "Set-Service", "Start-Service", "ausearch", "chmod", "chown", "cloud-init", "df", "dmesg", "dscacheutil",
+    "findmnt", "fsutil", "fuser", "getent", "hostnamectl", "icacls", "journalctl", "launchctl", "mofcomp", "mount",
+    "namei", "net", "netsh", "netstat", "nft", "openssl", "pw", "restorecon", "rm", "sc", "sfc", "snap", "ssh-keygen",
+    "sudo", "sysctl", "systemctl", "systemd-analyze", "timedatectl", "uname", "userdel", "usermod", "vm_stat",
+    "w32tm", "winmgmt",
 )  # fmt: skip
+# Programs with names that are also words of a sentence: in backquotes only.
+_PROGRAMS_IN_QUOTES = ("date", "free", "ip", "ls")
 _JSON_KEYS = (
     "because", "cannotTell", "command", "conclusion", "consequence", "next", "notes", "remedies", "remedy", "risk",
     "text", "what",
@@ -151,10 +156,13 @@ class Advice:
     def _next_of_others(self, text: str, at: int) -> tuple[int, int, str] | None:
         """Return the next command of another program that would act on the machine that this runs on."""
         found = []
-        for name in _PROGRAMS:
+        for name in (*_PROGRAMS, *_PROGRAMS_IN_QUOTES):
             begin = at - 1
-            while (begin := text.find(name + " ", begin + 1)) >= 0:
+            while (begin := text.find(name, begin + 1)) >= 0:
                 before = text[:begin]
+                following = text[begin + len(name) : begin + len(name) + 1]
+                if following != " " and not (following == "`" and before.endswith("`")):
+                    continue
                 said = _said(text, begin)
                 if said:
                     # It is not folded.
@@ -166,7 +174,7 @@ class Advice:
                 if before.endswith("`") and "`" in text[begin:] and not before[:-1].endswith(_SAID):
                     end = text.index("`", begin) + 1
                     found.append((begin - 1, end, THERE + text[begin - 1 : end]))
-                elif before.endswith(": ") and not before.endswith(_SAID):
+                elif before.endswith(": ") and not before.endswith(_SAID) and name in _PROGRAMS:
                     end = _end_of_sentence(text, begin)
                     found.append((begin, end, THERE + text[begin:end]))
                 else:

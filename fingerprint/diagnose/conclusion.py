@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from fingerprint._io.times import utc
-from fingerprint.agent.logs import CLOCK, code_of
-from fingerprint.agent.logs.sdk_errors import DENIED, MISMATCH
-from fingerprint.agent.logs.state import FIND_NODE
+from fingerprint.agent.logs.error_causes import cause_of
 from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
-from fingerprint.diagnose.checks.agent import restart_command
+from fingerprint.diagnose.checks.agent import restart_command, unit_of
 from fingerprint.diagnose.checks.replaced_key import AHEAD, REJECTED, UNDATED
 from fingerprint.diagnose.checks.vault import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.checks.waiting import wait_of
@@ -32,30 +30,39 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fingerprint.agent.logs import Wait
+    from fingerprint.agent.logs.error_causes import ErrorCause
     from fingerprint.diagnose.context import Site
 
-_CHECK_NETWORK = ("Check whether the network is the cause", "fingerprint diagnose --network")
 _NOTHING_WRONG = "The checks that ran found nothing wrong"
 # Tags of findings with which the agent does not start.
 _NO_START = ("configuration", "order", "not-started")
-_PERMIT = ("Allow its role to report its health (policy AmazonSSMManagedInstanceCore)", "")
 _REPLACED = "the running agent signs with a replaced key"
-# Checks whose failure explains missing credentials, the strongest first: name, required tag ("" for any), and the
-# words after "because", "" for those of the finding.
+# Causes by the log of which the checks below may be the reason. An error without a known cause, and one that only says
+# that there is no connection, may have any.
+_OF_FINGERPRINT = ("fingerprint", "no-fingerprint", "vault-damaged", "not-registered", "no-identity")
+_OF_KEY = ("deregistered", "signature")
+_OF_CLOCK = ("signature", "clock", "clock-certificate", "certificate-expired", "token-expired")
+_OF_STORAGE = ("disk-full", "read-only", "disk-error", "shared-file-unwritable", "vault-damaged", "permission")
+_ANY = ("unknown", "no-connection")
+_OF_NETWORK = ("network",)
+# Checks whose failure explains missing credentials, the strongest first: name, required tag ("" for any), the words
+# after "because" ("" for those of the finding), and the causes by the log that it may explain.
 _CAUSES = (
-    ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows only the old one"),
-    ("vault", VAULT_MINTS, "the agent does not find its record in the vault"),
-    ("key", REJECTED, _REPLACED),
-    ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
-    ("collector", RECIPE_CHANGED, "its hash recipe changed, by an update of the agent or of Windows"),
-    ("collector", IDS_MOVED, "its record was made by a process in which a WMI query had failed"),
-    ("collector", WMI_BROKEN, "WMI is damaged, so it reads empty values in place of the hardware"),
-    ("collector", NO_WMIC, "wmic is missing, and it has no other way to read the hardware"),
-    ("storage", "", ""),
-    ("clock", "", "its clock is wrong, so the service rejects its signatures"),
-    ("endpoint-ssm", "", "the endpoint of the service cannot be reached"),
-    ("configuration", "order", "its configuration excludes its registration"),
-)
+    ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows only the old one",
+     _OF_FINGERPRINT),
+    ("vault", VAULT_MINTS, "the agent does not find its record in the vault", _OF_FINGERPRINT),
+    ("key", REJECTED, _REPLACED, _OF_KEY),
+    ("wmi", "", "WMI does not run, and without it there is no fingerprint", _OF_FINGERPRINT),
+    ("collector", RECIPE_CHANGED, "its hash recipe changed, by an update of the agent or of Windows", _OF_FINGERPRINT),
+    ("collector", IDS_MOVED, "its record was made by a process in which a WMI query had failed", _OF_FINGERPRINT),
+    ("collector", WMI_BROKEN, "WMI is damaged, so it reads empty values in place of the hardware", _OF_FINGERPRINT),
+    ("collector", NO_WMIC, "wmic is missing, and it has no other way to read the hardware", _OF_FINGERPRINT),
+    ("storage", "", "", _OF_STORAGE),
+    ("clock", "", "its clock is wrong, so the service rejects its signatures", _OF_CLOCK),
+    ("endpoint-ssm", "", "the endpoint of the service cannot be reached", _OF_NETWORK),
+    ("configuration", "order", "its configuration excludes its registration",
+     (*_OF_FINGERPRINT, *_OF_KEY, "no-instance-role", "metadata-service", "host-management-off")),
+)  # fmt: skip
 
 
 def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
@@ -141,9 +148,12 @@ def _why_waiting(
 ) -> tuple[str, str, list[tuple[str, str]]]:
     """Return the name of the check with the cause, the words after "because", and the steps."""
     restart = _restart(site)
-    for name, tag, why in _CAUSES:
+    cause = cause_of(wait.error, worker=is_worker)
+    for name, tag, why, explained in _CAUSES:
         finding = found.get(name)
-        if finding is not None and finding.outcome == Outcome.FAIL and tag in ("", finding.tag):
+        if finding is None or finding.outcome != Outcome.FAIL or tag not in ("", finding.tag):
+            continue
+        if cause.name in (*explained, *_ANY) or (cause.network and explained is _OF_NETWORK):
             why = why or finding.text
             steps = _steps(finding)
             if tag == REJECTED:
@@ -152,40 +162,48 @@ def _why_waiting(
                 return name, why, [*before, *steps]
             # Registering again restarts the agent.
             return name, why, steps if "register" in finding.command else [*steps, restart]
-    code = code_of(wait.error)
-    error = site.quoted(wait.error) or "the error is not in the logs"
-    if any(word in wait.error for word in CLOCK):
-        return "clock", f"its clock is wrong, so the service rejects its signatures: {error}", [
-            ("Set the clock and keep it synchronised (chrony, systemd-timesyncd)", ""), restart,
-        ]  # fmt: skip
-    if code == MISMATCH:
-        restored_at = _restored_at(site, wait)
-        if restored_at and _tag(found, "fingerprint") != "differs":
-            why = f"the running agent holds the fingerprint from before its record was restored ({restored_at})"
-            return "regenerated", why, [restart]
-        if _tag(found, "fingerprint") == "differs":
-            return "fingerprint", "the machine differs from its record, and the service rejects it", [
-                *_remedies(site), restart,
-            ]  # fmt: skip
-        why = (
-            "the service knows another fingerprint of this node: another machine holds the same registration, or the "
-            "record was replaced before these logs begin"
-        )
-        return "waiting", why, [
-            ("Search for a copy of this host and for an earlier record", "fingerprint vault history"),
-            ("If there is neither, register this host again with a new activation", ""),
-        ]  # fmt: skip
-    if is_worker:
-        if code == DENIED:
-            why = "its role does not allow health reports (ssm:UpdateInstanceInformation)"
-            return "waiting", why, [_PERMIT, restart]
-        return "waiting", f"its health pings fail: {error}", [_CHECK_NETWORK, restart]
-    if code == DENIED:
-        why = "the service rejects the node: it was deregistered, or its role was changed or removed"
+    if cause.name == "fingerprint":
+        return _why_rejected(site, found, wait)
+    why = cause.sentence
+    if cause.name == "deregistered":
+        why = cause.why
         if _tag(found, "key") == UNDATED:
             why += "; or its key, which has no date, was replaced after the agent's start"
-        return "waiting", why, [(FIND_NODE, ""), restart]
-    return "waiting", f"it gets no credentials: {error}", [_CHECK_NETWORK, restart]
+        why += f": {cause.words}"
+    steps = _remedy_of(site, cause)
+    finding = found.get("regenerated")
+    if finding is not None and finding.outcome == Outcome.FAIL:
+        why += "; besides, its fingerprint was replaced after a mismatch, and the service knows only the old one"
+        steps += _steps(finding)
+    return "clock" if cause.name.startswith("clock") else "waiting", site.quoted(why), steps
+
+
+def _remedy_of(site: Site, cause: ErrorCause) -> list[tuple[str, str]]:
+    """Return the steps against the cause of an error."""
+    unit = (unit_of(site) or {}).get("Id", "")
+    steps = cause.steps(site.machine.platform, unit=unit, restart=restart_command(site))
+    return [(site.quoted(text), command) for text, command in steps]
+
+
+def _why_rejected(site: Site, found: dict[str, Finding], wait: Wait) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return the name of the check, the words after "because" and the steps for a rejected fingerprint."""
+    restart = _restart(site)
+    restored_at = _restored_at(site, wait)
+    if restored_at and _tag(found, "fingerprint") != "differs":
+        why = f"the running agent holds the fingerprint from before its record was restored ({restored_at})"
+        return "regenerated", why, [restart]
+    if _tag(found, "fingerprint") == "differs":
+        return "fingerprint", "the machine differs from its record, and the service rejects it", [
+            *_remedies(site), restart,
+        ]  # fmt: skip
+    why = (
+        "the service knows another fingerprint of this node: another machine holds the same registration, or the "
+        "record was replaced before these logs begin"
+    )
+    return "waiting", why, [
+        ("Search for a copy of this host and for an earlier record", "fingerprint vault history"),
+        ("If there is neither, register this host again with a new activation", ""),
+    ]  # fmt: skip
 
 
 def _restored_at(site: Site, wait: Wait) -> str:

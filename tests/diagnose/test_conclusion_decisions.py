@@ -224,28 +224,30 @@ def waits(host: AgentMachine, *found: Found, error: str = MISMATCH) -> Conclusio
 CAUSES = [("regenerated", ""), ("vault", VAULT_MINTS), ("key", REJECTED), ("wmi", ""), ("collector", RECIPE_CHANGED),
           ("collector", IDS_MOVED), ("collector", NO_WMIC), ("clock", ""), ("endpoint-ssm", ""),
           ("configuration", "order")]  # fmt: skip
+# An error of which each of them may be the reason.
+UNKNOWN = "something happened"
 
 
 @pytest.mark.parametrize(("name", "tag"), CAUSES)
 def test_a_check_that_failed_is_the_cause_of_the_wait(host: AgentMachine, name: str, tag: str) -> None:
-    made = waits(host, (name, problem("cause", tag or "any")))
+    made = waits(host, (name, problem("cause", tag or "any")), error=UNKNOWN)
     restart = restart_command(host.site())
     assert (made.state, made.because, made.since) == ("hibernating", name, "2026-11-24T11:35:00Z")
     # What fixes a replaced key is the restart itself.
     assert [command for _, command in made.steps] == (["do it"] if tag == REJECTED else ["do it", restart])
     # Who registers again starts the agent anyhow.
-    again = waits(host, (name, problem("cause", tag, command="fingerprint register")))
+    again = waits(host, (name, problem("cause", tag, command="fingerprint register")), error=UNKNOWN)
     assert [command for _, command in again.steps] == ["fingerprint register"]
     # A warning, and another failure of the same check, are no cause.
-    assert waits(host, (name, warned("cause", tag=tag))).because == "waiting"
+    assert waits(host, (name, warned("cause", tag=tag)), error=UNKNOWN).because == "waiting"
     if tag:
-        assert waits(host, (name, problem("cause", "something-else"))).because == "waiting"
+        assert waits(host, (name, problem("cause", "something-else")), error=UNKNOWN).because == "waiting"
 
 
 def test_the_strongest_cause_is_named(host: AgentMachine) -> None:
     found = [(name, problem("cause", tag)) for name, tag in CAUSES if name != "collector"]
     for number in range(len(found)):
-        assert waits(host, *reversed(found[number:])).because == found[number][0]
+        assert waits(host, *reversed(found[number:]), error=UNKNOWN).because == found[number][0]
 
 
 @pytest.mark.parametrize("differs", [True, False])
@@ -253,7 +255,7 @@ def test_a_machine_that_differs_is_fixed_before_its_key(host: AgentMachine, diff
     if differs:
         other_machine(host)
     more = [("fingerprint", problem("other", "differs"))] if differs else []
-    made = waits(host, ("key", problem("cause", REJECTED)), *more)
+    made = waits(host, ("key", problem("cause", REJECTED)), *more, error=DENIED)
     remedies = [(one.text, one.command) for one in host.site().explanation.remedies] if differs else []
     assert made.because == "key"
     assert list(made.steps) == [*remedies, step("cause")]
@@ -266,7 +268,13 @@ def test_a_machine_that_differs_is_fixed_before_its_key(host: AgentMachine, diff
         (DENIED, [], "waiting", ["", "RESTART"]),
         (DENIED, [("key", warned("a key", tag=UNDATED))], "waiting", ["", "RESTART"]),
         ("RequestError: send request failed", [], "waiting", ["fingerprint diagnose --network", "RESTART"]),
-        ("InvalidSignatureException: Signature expired: 1 is now earlier than 2", [], "clock", ["", "RESTART"]),
+        (
+            "InvalidSignatureException: Signature expired: 1 is now earlier than 2",
+            [],
+            "clock",
+            ["timedatectl set-ntp true", "RESTART"],
+        ),
+        (UNKNOWN, [], "waiting", ["", "RESTART", "fingerprint report --redact ticket.tar.gz"]),
     ],
 )
 def test_the_error_is_the_cause_where_no_check_failed(
@@ -278,6 +286,32 @@ def test_the_error_is_the_cause_where_no_check_failed(
     assert [command.replace(restart, "RESTART") for _, command in made.steps] == commands
     if "RequestError" in error:
         assert "send request failed" in made.text
+
+
+# An error -> checks that cannot be its reason, although they failed.
+NO_REASONS = {
+    "ThrottlingException: Rate exceeded": ("vault", "wmi", "clock", "endpoint-ssm", "key", "configuration"),
+    MISMATCH: ("clock", "endpoint-ssm", "key"), DENIED: ("clock", "endpoint-ssm", "wmi", "vault"),
+    "dial tcp: lookup a.example: no such host": ("vault", "wmi", "key"),
+    "InvalidInstanceId: Not existing InstanceId": ("vault", "wmi", "clock", "endpoint-ssm"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("error", NO_REASONS)
+def test_a_check_that_cannot_explain_the_error_is_no_cause(host: AgentMachine, error: str) -> None:
+    alone = waits(host, error=error)
+    tags = dict(CAUSES)
+    for name in NO_REASONS[error]:
+        made = waits(host, (name, problem("cause", tags[name])), error=error)
+        assert (made.because, made.text, made.steps) == (alone.because, alone.text, alone.steps), name
+
+
+def test_a_replaced_fingerprint_is_named_besides_another_cause(host: AgentMachine) -> None:
+    made = waits(host, ("regenerated", problem("replaced")), error="ThrottlingException: Rate exceeded")
+    assert made.because == "waiting"
+    assert "the service limits the rate of requests" in made.text
+    assert "besides, its fingerprint was replaced" in made.text
+    assert step("replaced") in made.steps
 
 
 def test_an_undated_key_is_named_as_a_possible_cause(host: AgentMachine) -> None:

@@ -97,7 +97,7 @@ BROKEN: dict[str, tuple[Change, str, str, str]] = {
     ),
     "no way to the service": (
         log(started("08:00:00") + refused("11:59:50", "RequestError: send request failed", "34s")),
-        "hibernating", "waiting", "it gets no credentials: RequestError",
+        "hibernating", "waiting", "it cannot connect to the service: RequestError",
     ),
     "corrupt vault": (setting("record", b'{"fingerprint":'), "broken", "vault", "Do not restart the agent"),
     "moved to another hypervisor": (

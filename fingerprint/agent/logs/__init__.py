@@ -17,7 +17,7 @@ from fingerprint.agent.logs.comparisons import ATTRIBUTES, Mismatch
 from fingerprint.agent.logs.lines import Counts, Entry, entries, parse
 from fingerprint.agent.logs.retries import Retry, next_try
 from fingerprint.agent.logs.sdk_errors import SdkError, code_of, sdk_error
-from fingerprint.agent.logs.state import CLOCK, Present, State, conclusion, history, present, times
+from fingerprint.agent.logs.state import Present, State, conclusion, history, present, times
 from fingerprint.agent.logs.timeline import Timeline
 from fingerprint.agent.logs.timeline_builder import TimelineBuilder
 from fingerprint.agent.logs.types import Run, Wait, duration
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     _Part = tuple[Entry, Iterator[Entry], Counts]
 
 __all__ = [
-    "ATTRIBUTES", "Beside", "CLOCK", "Entry", "FailedUpdate", "Mismatch", "NO_CHANNEL", "Present", "Retry", "Run",
+    "ATTRIBUTES", "Beside", "Entry", "FailedUpdate", "Mismatch", "NO_CHANNEL", "Present", "Retry", "Run",
     "SdkError", "State", "Timeline", "TimelineBuilder", "Wait", "code_of", "conclusion", "duration", "history",
     "next_try", "offset_of", "parse", "present", "read_logs", "read_parts", "sdk_error", "times", "to_utc",
 ]  # fmt: skip

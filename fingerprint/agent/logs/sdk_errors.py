@@ -27,10 +27,12 @@ REJECTIONS = (MISMATCH, DENIED)
 # Names of operations before an error; they are not codes, although some end like one.
 _OPERATION = re.compile(r"\b(?:RequestManagedInstanceRoleToken|RegisterManagedInstance|UpdateManagedInstancePublicKey|"
                         r"UpdateInstanceInformation|GetCallerIdentity)\b")  # fmt: skip
+# Another operation that the agent's words name.
+_CALLED = re.compile(r"\b(?:calling|occurred in|failed to call) ([A-Z]\w+)")
 _NAME = r"[A-Z][A-Za-z0-9_.]*"
 # A code of the service after other words.
 _CODE = re.compile(r"\b([A-Z][A-Za-z]+(?:Exception|Error|Failure|DoesNotMatch|Expired|Token))(?=:|$)")
-_AFTER_OPERATION = re.compile(rf"{_OPERATION.pattern}:? ({_NAME})(?=:|$)")
+_AFTER_OPERATION = re.compile(rf"(?:{_OPERATION.pattern}|{_CALLED.pattern})(?: API)?:? ({_NAME})(?=:|$)")
 # Version 2.
 _OPERATION_ERROR = re.compile(r"operation error [^:,]+: (\w+)(?:, (.*))?$", re.DOTALL)
 _ANSWER = re.compile(r"\bhttps? response error StatusCode: (\d+)(?:, RequestID: ([^,]*))?(?:, (.*))?$", re.DOTALL)
@@ -95,13 +97,14 @@ def _of_version_2(operation: str, rest: str, answer: re.Match[str] | None, code:
 
 
 def _of_version_1(text: str) -> SdkError:
-    operation = _OPERATION.search(text)
-    named = operation[0] if operation else ""
+    operation, called = _OPERATION.search(text), _CALLED.search(text)
+    named = operation[0] if operation else called[1] if called else ""
     first = text.partition(":")[0].strip()
     if first.isidentifier() and first != named:
         code = first
     else:
         behind = _AFTER_OPERATION.search(text)
-        codes = (found[1] for found in _CODE.finditer(text) if not _OPERATION.fullmatch(found[1]))
-        code = behind[1] if behind else next(codes, "")
+        names = (found[1] for found in _CODE.finditer(text))
+        codes = (name for name in names if name != named and not _OPERATION.fullmatch(name))
+        code = behind[behind.lastindex or 0] if behind else next(codes, "")
     return SdkError(code, 1 if code else 0, named, answered=bool(code) and code != NO_ANSWER)

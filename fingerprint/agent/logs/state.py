@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fingerprint.agent.logs.sdk_errors import DENIED, MISMATCH, code_of
+from fingerprint.agent.logs.error_causes import cause_of, system_of
+from fingerprint.agent.logs.sdk_errors import MISMATCH, code_of
 from fingerprint.agent.paths import MAIN_LOG
 from fingerprint.agent.providers import METADATA_HOST
 from fingerprint.types import Value, Vocabulary
@@ -13,12 +14,7 @@ if TYPE_CHECKING:
 
     from fingerprint.agent.logs.timeline import Timeline
 
-FIND_NODE = "Find the node and its role in the console of the service; register again if it is gone"
 _NAME_MAIN_LOG = f"Name {MAIN_LOG}, too: it has successes, at the level INFO"
-# Errors of the service about signatures with a wrong time.
-CLOCK = (
-    "Signature expired", "is now earlier than", "Signature not yet current", "RequestExpired", "RequestTimeTooSkewed",
-)  # fmt: skip
 
 
 class State(Vocabulary):
@@ -152,7 +148,7 @@ def _failing(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     code = code_of(error)
     if not error or code == MISMATCH:
         return _mismatching(timeline, code == MISMATCH)
-    why, steps = _rejected(timeline, error, code)
+    why, steps = _rejected(timeline, error)
     if timeline.open_regenerations:
         why += (
             f"; besides, it stored a new fingerprint{_at(timeline.open_regenerations[-1])}, which the service rejects"
@@ -160,28 +156,23 @@ def _failing(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     return why, steps
 
 
-def _rejected(timeline: Timeline, error: str, code: str) -> tuple[str, tuple[str, ...]]:
-    if any(word in error for word in CLOCK):
-        return f"its clock is wrong, so the service rejects its signatures: {error}", (
-            "Set the clock and keep it right (chrony, systemd-timesyncd), then restart the agent",
-        )  # fmt: skip
-    if code == DENIED:
-        return _denied(timeline, error)
-    return f"it gets no credentials: {error}", ("Fix what the error names, then restart the agent: it retries at once",)
-
-
-def _denied(timeline: Timeline, error: str) -> tuple[str, tuple[str, ...]]:
+def _rejected(timeline: Timeline, error: str) -> tuple[str, tuple[str, ...]]:
+    cause = cause_of(error)
+    steps = cause.lines(_system(timeline, error))
+    if cause.name != "deregistered":
+        return cause.sentence, steps
     if timeline.run.ever_good:
         return (
-            f"the service rejects the node, from which the same process got credentials before ({error}): another "
-            "program replaced the node's key, or the node was deregistered, or its role was changed",
-            ("Restart the agent: it then signs with the key in the vault", FIND_NODE),
+            f"the service rejects the node, from which the same process got credentials before ({cause.words}): "
+            "another program replaced the node's key, or the node was deregistered, or its role was changed",
+            ("Restart the agent: it then signs with the key in the vault", *cause.lines()[:1]),
         )
-    return (
-        f"the service rejects the node ({error}): it was deregistered, its role was changed, or its key is not the one "
-        "that the service knows",
-        (FIND_NODE,),
-    )
+    return f"{cause.why}, or its key is not the one that the service knows: {cause.words}", steps
+
+
+def _system(timeline: Timeline, error: str) -> str:
+    """Return the system of the machine by the paths in its log; "" if the log has none."""
+    return system_of(error) or system_of("\n".join(event[2] for event in timeline.events))
 
 
 def _mismatching(timeline: Timeline, rejected: bool) -> tuple[str, tuple[str, ...]]:
@@ -224,14 +215,13 @@ def _mismatching(timeline: Timeline, rejected: bool) -> tuple[str, tuple[str, ..
 
 
 def _hibernating(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
-    error = timeline.worker.error or "the error is not logged"
-    if code_of(error) == MISMATCH:
+    error = timeline.worker.error
+    cause = cause_of(error, worker=True)
+    if cause.name == "fingerprint":
         return _mismatching(timeline, True)
     return (
-        f"its worker hibernates: it has credentials, and its health pings fail: {error}; the log names another reason "
-        "than the fingerprint",
-        ("Fix what the error names, then restart the agent: it retries at once",),
-    )
+        f"its worker hibernates: it has credentials, and {cause.sentence}", cause.lines(_system(timeline, error)),
+    )  # fmt: skip
 
 
 def _wasted(timeline: Timeline) -> str:

@@ -143,7 +143,7 @@ def test_the_workers_hibernation_is_shown_with_its_steps(tmp_path: Path) -> None
     assert timeline.hibernating
     assert next_try(timeline)[0] == "2024-05-07 08:15:00"
     assert present(timeline).state == State.FAILING
-    assert "the log names another reason than the fingerprint" in conclusion(timeline)[0]
+    assert "it has credentials, and its role does not allow health reports" in conclusion(timeline)[0]
 
 
 WORKER = "2024-05-07 07:30:00.1000 INFO [ssm-agent-worker] ssm-agent-worker - v{}\n"

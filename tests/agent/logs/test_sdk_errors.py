@@ -146,7 +146,7 @@ def test_a_code_far_behind_in_the_error_is_kept() -> None:
     [
         (v2("MachineFingerprintDoesNotMatch"), "the service knows another fingerprint of this node"),
         (v2("AccessDeniedException", "api error "), "the service rejects the node"),
-        (v2("InvalidInstanceId"), "it gets no credentials"),
+        (v2("InvalidInstanceId"), "the service does not know the node"),
     ],
 )
 def test_diagnose_concludes_from_version_2_as_from_version_1(tmp_path: Path, error: str, words: str) -> None:
