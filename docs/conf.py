@@ -55,8 +55,9 @@ SECTIONS = {
         "docs/field/clone-and-restore", "docs/field/boards", "docs/field/windows-server", "docs/field/proxy",
     ],
     "Operate": [
-        "docs/diagnose", "docs/diagnose-examples", "docs/explain", "docs/agent-log", "docs/monitoring",
-        "docs/monitoring-units", "docs/image", "docs/s3-policy", "docs/evidence", "docs/compatibility",
+        "docs/diagnose", "docs/diagnose-examples", "docs/explain", "docs/agent-log", "docs/agent-states",
+        "docs/monitoring", "docs/monitoring-units", "docs/image", "docs/s3-policy", "docs/evidence",
+        "docs/compatibility",
     ],
     "Identity": ["docs/registration", "docs/credentials", "docs/credentials-order", "docs/serve"],
     "Fleets": ["docs/fleet", "docs/calibration"],

@@ -17,11 +17,12 @@ from fingerprint.agent.logs.comparisons import ATTRIBUTES, Mismatch
 from fingerprint.agent.logs.lines import Counts, Entry, entries, parse
 from fingerprint.agent.logs.retries import Retry, next_try
 from fingerprint.agent.logs.sdk_errors import SdkError, code_of, sdk_error
-from fingerprint.agent.logs.state import Present, State, conclusion, history, present, times
+from fingerprint.agent.logs.state import Present, conclusion, history, present, times
 from fingerprint.agent.logs.timeline import Timeline
 from fingerprint.agent.logs.timeline_builder import TimelineBuilder
 from fingerprint.agent.logs.types import Run, Wait, duration
 from fingerprint.agent.logs.updates import NO_CHANNEL, Beside, FailedUpdate
+from fingerprint.agent.states import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

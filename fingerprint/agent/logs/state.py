@@ -4,32 +4,19 @@ from __future__ import annotations
 
 from fingerprint.agent.logs.error_causes import cause_of, system_of
 from fingerprint.agent.logs.sdk_errors import MISMATCH, code_of
-from fingerprint.agent.paths import MAIN_LOG
+from fingerprint.agent.paths import MAIN_LOG, WORKER
 from fingerprint.agent.providers import METADATA_HOST
-from fingerprint.types import Value, Vocabulary
+from fingerprint.agent.states import FINGERPRINT, State
+from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ClassVar
+    from collections.abc import Callable
 
     from fingerprint.agent.logs.timeline import Timeline
 
+_READ_AGAIN = "Read the log again in a few minutes"
 _NAME_MAIN_LOG = f"Name {MAIN_LOG}, too: it has successes, at the level INFO"
-
-
-class State(Vocabulary):
-    """The agent's state at the end of the logs."""
-
-    HEALTHY: ClassVar[State]
-    FAILING: ClassVar[State]
-    NOT_STARTED: ClassVar[State]
-    STOPPED: ClassVar[State]
-    CANNOT_TELL: ClassVar[State]
-
-
-State.define(
-    HEALTHY="healthy", FAILING="failing", NOT_STARTED="not-started", STOPPED="stopped", CANNOT_TELL="cannot-tell"
-)
 
 
 class Present(Value):
@@ -53,42 +40,32 @@ class Present(Value):
 
 def present(timeline: Timeline) -> Present:
     """Return the agent's state at the end of a finished timeline."""
-    run, trouble = timeline.run, timeline.trouble
-    if trouble is not None and not trouble.covered and not run.stopped:
+    concluded, trouble = timeline.states.conclusion, timeline.trouble
+    if trouble is not None and not trouble.covered and concluded.state != State.STOPPED:
         return _only_failures(timeline, trouble.since)
-    if timeline.start_error:
-        return Present(State.NOT_STARTED, timeline.start_failed, *_not_started(timeline))
-    if run.stopped:
-        return Present(State.STOPPED, run.stopped, *_stopped(timeline))
-    if run.failed and trouble is not None:
-        return Present(State.FAILING, trouble.since, *_failing(timeline))
-    if timeline.worker.waiting:
-        if not timeline.worker.covered:
-            return _only_failures(timeline, timeline.worker.since)
-        return Present(State.FAILING, timeline.worker.since, *_hibernating(timeline))
-    if (run.good or run.from_disk or run.worker) and trouble is None and timeline.skips_reports:
-        return _offline(timeline)
-    if run.good:
-        return Present(State.HEALTHY, run.good, "")
-    if trouble is None and (run.from_disk or run.worker):
-        return Present(State.HEALTHY, run.started or run.from_disk or run.worker, _from_disk(timeline))
-    begun = run.started or run.from_disk or run.worker or timeline.registered
-    step = "Read the log again in a few minutes" if begun else _NAME_MAIN_LOG
-    return Present(State.CANNOT_TELL, run.started, _unknown(timeline), (step,))
+    if concluded.name == "hibernating" and not timeline.worker.covered:
+        return _only_failures(timeline, timeline.worker.since)
+    since, explained = _EXPLAINED[concluded.name]
+    cause, steps = explained(timeline)
+    if concluded.name == "offline" and _skipped_before_start(timeline):
+        return Present(State.CANNOT_TELL, timeline.started, cause, steps)
+    return Present(concluded.state, since(timeline), cause, steps)
 
 
-def _offline(timeline: Timeline) -> Present:
-    """Return the state of an agent that gets credentials, and whose last health report was skipped."""
+def _skipped_before_start(timeline: Timeline) -> bool:
+    reports = timeline.reports
+    return reports.last != "-" and max(reports.last, reports.began) < timeline.started
+
+
+def _offline(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
+    """Return why an agent that gets credentials is offline: its last health report was skipped."""
     reports = timeline.reports
     why = f" ({reports.error})" if reports.error else ""
     skipped = f"its health reports{why}, as the metadata service of its provider does not answer"
-    if reports.last != "-" and max(reports.last, reports.began) < timeline.started:
-        cause = f"before its last start it skipped {skipped}, and the log shows none since"
-        return Present(State.CANNOT_TELL, timeline.started, cause, ("Read the log again in a few minutes",))
+    if _skipped_before_start(timeline):
+        return f"before its last start it skipped {skipped}, and the log shows none since", (_READ_AGAIN,)
     cause = f"it skips {skipped}: the service shows the node as offline, although its credentials are good"
-    return Present(State.FAILING, reports.since, cause, (
-        f"Let the agent reach {METADATA_HOST} without a proxy; it reports again within minutes",
-    ))  # fmt: skip
+    return cause, (f"Let the agent reach {METADATA_HOST} without a proxy; it reports again within minutes",)
 
 
 def _only_failures(timeline: Timeline, since: str) -> Present:
@@ -100,6 +77,10 @@ def _only_failures(timeline: Timeline, since: str) -> Present:
     )  # fmt: skip
 
 
+def _healthy(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
+    return "" if timeline.run.good else _from_disk(timeline), ()
+
+
 def _from_disk(timeline: Timeline) -> str:
     asks = f" at {timeline.run.asks_next}" if timeline.run.asks_next else ""
     return (
@@ -108,18 +89,48 @@ def _from_disk(timeline: Timeline) -> str:
     )
 
 
-def _unknown(timeline: Timeline) -> str:
+def _starting(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
+    """Return what is known of an agent that was started, and whose log does not show an outcome."""
     run = timeline.run
     before = ""
-    if timeline.trouble is not None:
+    if timeline.start_error or timeline.crashed:
+        before = f"; before that {_not_started(timeline)[0]}"
+    elif timeline.trouble is not None:
         before = f"; before that it failed, because {_failing(timeline)[0]}"
+    if timeline.begins:
+        return f"the agent starts, and its log does not show yet whether it gets credentials{before}", (_READ_AGAIN,)
     if run.from_disk or run.worker:
-        return f"{_from_disk(timeline)}{before}"
-    if run.started:
-        return f"the agent was started, and its log does not show whether it got credentials since{before}"
+        return f"{_from_disk(timeline)}{before}", (_READ_AGAIN,)
+    if not run.started:
+        return _unknown(timeline)
+    return f"the agent was started, and its log does not show whether it got credentials since{before}", (_READ_AGAIN,)
+
+
+def _unknown(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     if timeline.registered:
-        return "the machine was registered, and the log shows no start of the agent since"
-    return "no line shows whether the agent gets credentials"
+        return "the machine was registered, and the log shows no start of the agent since", (_READ_AGAIN,)
+    return "no line shows whether the agent gets credentials", (_NAME_MAIN_LOG,)
+
+
+def _unseen(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
+    """Return what is missing in the log of an agent that has credentials: its worker."""
+    return (
+        f"it has credentials, and its log shows no {WORKER} that runs; without one the service shows the node as "
+        "offline",
+        (f"fingerprint diagnose   # on the host: shows whether {WORKER} runs",),
+    )
+
+
+def _worker_failing(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
+    starts = timeline.worker_starts
+    if starts.error:
+        why = f"it has credentials, and its worker cannot be started: {starts.error}"
+    else:
+        why = f"it has credentials, and its worker {WORKER} ends after each start; the core agent starts it each minute"
+    return f"{why}. Without a worker the service shows the node as offline", (
+        f"Fix what prevents {WORKER} from running: permissions, a mount with noexec, SELinux, AppArmor, an antivirus",
+        "Restart the agent",
+    )
 
 
 def _stopped(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
@@ -134,6 +145,9 @@ def _stopped(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
 
 
 def _not_started(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
+    if timeline.crashed and not timeline.start_error:
+        steps = ("Start the agent; if it crashes again, update it, or send its log to the support",)
+        return f"the agent crashed: {timeline.crash}", steps
     why = f"; {timeline.unreadable}" if timeline.unreadable else ""
     return (
         f"the agent ends at each start: {timeline.start_error}{why}",
@@ -187,6 +201,13 @@ def _mismatching(timeline: Timeline, rejected: bool) -> tuple[str, tuple[str, ..
             ("fingerprint vault history   # shows the record of before, if it was kept",
              "Else register the machine again"),
         )  # fmt: skip
+    differs = timeline.states.of[FINGERPRINT] == "differs"
+    if differs or (timeline.open_mismatches and not timeline.open_regenerations):
+        # This process compares; what an earlier one stored is history.
+        return (
+            "the machine differs from its record, and the log shows no new fingerprint yet",
+            ("fingerprint vault backup", "fingerprint explain"),
+        )
     if timeline.open_regenerations:
         sid = any(one.id_differs for one in timeline.open_mismatches)
         accept = " --accept-new-sid" if sid else ""
@@ -197,11 +218,6 @@ def _mismatching(timeline: Timeline, rejected: bool) -> tuple[str, tuple[str, ..
              f"{accept} --yes`, then restart the agent",
              "Else register the machine again. A lower threshold does not help now"),
         )  # fmt: skip
-    if timeline.open_mismatches:
-        return (
-            "the machine differs from its record, and the log shows no new fingerprint yet",
-            ("fingerprint vault backup", "fingerprint explain"),
-        )
     if rejected:
         return (
             "the service rejects the fingerprint, and the log does not show why: it was stored before the log begins, "
@@ -230,6 +246,30 @@ def _wasted(timeline: Timeline) -> str:
 
 def _at(at: str) -> str:
     return f" at {at}" if at not in ("", "-") else ""
+
+
+def _since_trouble(timeline: Timeline) -> str:
+    return timeline.trouble.since if timeline.trouble is not None else ""
+
+
+# Conclusion -> the time since when it holds, and its cause with the steps.
+_EXPLAINED: dict[str, tuple[Callable[[Timeline], str], Callable[[Timeline], tuple[str, tuple[str, ...]]]]] = {
+    "not-started": (lambda timeline: timeline.start_failed or timeline.crashed, _not_started),
+    "stopped": (lambda timeline: timeline.run.stopped, _stopped),
+    "starting": (lambda timeline: timeline.begins or timeline.run.started, _starting),
+    "failing": (_since_trouble, _failing),
+    "expired": (_since_trouble, _failing),
+    "hibernating": (lambda timeline: timeline.worker.since, _hibernating),
+    "worker-failing": (lambda timeline: timeline.worker_starts.failed, _worker_failing),
+    "offline": (lambda timeline: timeline.reports.since, _offline),
+    "worker-unseen": (lambda timeline: timeline.run.good or timeline.run.from_disk, _unseen),
+    "healthy": (
+        lambda timeline: (
+            timeline.run.good or timeline.run.started or timeline.run.from_disk or timeline.run.worker
+        ), _healthy,
+    ),
+    "unknown": (lambda _: "", _unknown),
+}  # fmt: skip
 
 
 def times(count: int, one: str, several: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fingerprint.agent.logs.comparisons import Comparisons
 from fingerprint.agent.logs.lines import Counts
-from fingerprint.agent.logs.types import Reports, Run, Trouble, Wait, seconds_between
+from fingerprint.agent.logs.types import Reports, Run, Trouble, Wait, WorkerStarts, seconds_between
 from fingerprint.agent.logs.updates import Beside
+from fingerprint.agent.states import AgentStates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Timeline(Counts):
         reports: the health reports, and which of them were skipped.
         role: the last role that an error of the service named.
         covered: whether the log of the last entry would contain successes, too.
+        states: of the agent's parts at the last entry.
+        begins: when a process began that has not logged its version yet; "" for none.
+        crashed, crash: when the last process crashed and its words; "" if it logged no crash.
+        worker_starts: of the worker by the last process of the core agent.
         beside: updates and Session Manager's channel, on which the agent's credentials do not depend.
         events: (time, kind, text, times, last time); repetitions are one event.
         dropped: events that were left out.
@@ -57,6 +62,9 @@ class Timeline(Counts):
         self.trouble: Trouble | None = None
         self.minted = self.unreadable = self.start_failed = self.expired = self.registered = self.recipe = ""
         self.covered = False
+        self.states = AgentStates()
+        self.begins = self.crashed = self.crash = ""
+        self.worker_starts = WorkerStarts()
         self.events: list[tuple[str, str, str, int, str]] = []
         self.dropped = 0
         self.beside = Beside()

@@ -6,16 +6,16 @@ import re
 
 from fingerprint.agent.accounts import ARN, role_in
 from fingerprint.agent.logs.sdk_errors import MISMATCH, code_of
-from fingerprint.agent.logs.timeline import Timeline
-from fingerprint.agent.logs.types import ERROR_KEPT, Run, Trouble, Wait, duration, later, seconds_between
+from fingerprint.agent.logs.types import ERROR_KEPT, Run, Trouble, Wait, WorkerStarts, duration, later, seconds_between
+from fingerprint.agent.logs.updates import CHANNEL_KINDS
 from fingerprint.agent.logs.updates import KINDS as KINDS_BESIDE
+from fingerprint.agent.logs.worker_entries import WorkerEntries
 from fingerprint.agent.paths import CORE, WORKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.agent.logs.lines import Entry
 
-EVENTS_LIMIT = 400
 RUNS_LIMIT = 50
 _VERSION = re.compile(rf"(?:{CORE}|{WORKER}) - v(\d+(?:\.\d+)+)")
 # Agents 3.1.501 to 3.2.1542 log the kind of the error.
@@ -24,20 +24,17 @@ _STATUS = re.compile(r"Status code \D{0,100}(\d{1,9})\)? returned ", re.IGNORECA
 _MESSAGE = re.compile("Message: ", re.IGNORECASE)
 _ROTATION = re.compile(r"Next credential rotation will be in (-?\d+(?:\.\d+)?) minutes", re.IGNORECASE)
 _SLEEP = re.compile(r"Sleeping for (\S+) before retrying", re.IGNORECASE)
-_BACKOFF = re.compile(r"every (\d+) seconds for (\d+) seconds", re.IGNORECASE)
 _EXPIRED_AT = re.compile(r"retrieved at (\S+) and expired at (\S+)")
 _UNREADABLE = re.compile(r"(?:InstanceFingerprint file|from vault|loading server info):? (.*)", re.DOTALL)
 # An error of the connection or of the service: the fingerprint was in that request.
 _REQUEST = "RequestManagedInstanceRoleToken"
 # A refresher that panicked restarts after so many seconds.
 _AFTER_PANIC = 300.0
-# A worker that hibernates so soon after a start of the agent also hibernated before it.
-_SOON_SECONDS = 600
 # A repeated rotation time that moved by more than this proves new credentials; clock corrections are smaller.
 _RENEWED_SECONDS = 60.0
 
 
-class TimelineBuilder(Timeline):
+class TimelineBuilder(WorkerEntries):
     """A history that takes entries: `take` for each, then `finish`."""
 
     def __init__(self) -> None:
@@ -64,9 +61,7 @@ class TimelineBuilder(Timeline):
             self._comparisons.attribute(entry)
             return
         if entry.kind == "awake":
-            # A hibernating worker sends no reports; the core agent's state stays open.
-            self.worker = Wait()
-            self.reports.begin(entry.at)
+            self._awake(entry)
             return
         if entry.kind == "provider-silent":
             self.reports.say(entry.text.partition(": ")[2] or entry.text)
@@ -77,9 +72,13 @@ class TimelineBuilder(Timeline):
         if entry.kind in KINDS_BESIDE:
             # From another log or another part of the agent: it does not end a group of lines.
             self.beside.take(entry)
+            if entry.kind in CHANNEL_KINDS:
+                self._shown_until = entry.at
+                self.states.take("worker-logs")
             if entry.kind != "channel":
                 self._note(entry)
             return
+        self._shown_until = entry.at or self._shown_until
         self._close()
         if entry.kind != "loop":
             self._take_ready()
@@ -98,11 +97,17 @@ class TimelineBuilder(Timeline):
         if self._ready is not None and self.run.started and not self.run.loop:
             # The line that would show whether they were on the disk has not been written yet.
             self.run.from_disk, self._ready = self._ready.at, None
+            self.states.take("finds-credentials")
         self._take_ready()
+        if self.skips_reports:
+            self.states.take("worker-skips")
+        self._miss_worker()
 
-    def _fail(self, at: str, error: str = "") -> None:
+    def _fail(self, at: str, error: str = "", event: str = "request-fails") -> None:
         """Begin a trouble, or continue it."""
-        self.trouble = self.trouble or Trouble(at)
+        self.states.take(event)
+        if self.trouble is None or self.trouble.of_start:
+            self.trouble = Trouble(at)
         self.trouble.covered = self.trouble.covered or self.covered
         run = self.run
         run.failed, run.good = at or self.ended or "-", ""
@@ -126,24 +131,22 @@ class TimelineBuilder(Timeline):
         group, repeated = self._comparisons.close()
         if group is None:
             return
-        self._fail(group.first)
+        self._fail(group.first, event="differs")
         if not repeated:
             self._add(group.first, "mismatch", group.text)
 
     def _regenerated(self, entry: Entry) -> None:
         self.regenerated_at.append(entry.at)
         self.wasted = 0
-        self._fail(entry.at)
+        self._fail(entry.at, event="replaces")
         self._checked(entry)
         self._add(entry.at, "regenerated", "a new fingerprint was made and stored over the old one")
-
-    def _checked(self, entry: Entry) -> None:
-        self.run.checked = self.run.checked or entry.at or "-"
 
     def _first(self, entry: Entry) -> None:
         self.minted = entry.at or "-"
         if self.run.started and not self.run.stopped:
             self._checked(entry)
+            self.states.take("stores-first")
         self._note(entry)
 
     def _unreadable(self, entry: Entry) -> None:
@@ -158,6 +161,7 @@ class TimelineBuilder(Timeline):
         self.registered = entry.at or "-"
         if self._is_over:
             self._settle()
+            self.states.take("registers")
         self._note(entry)
 
     @property
@@ -171,7 +175,7 @@ class TimelineBuilder(Timeline):
             # A late line of an earlier worker.
             return
         self.expired = found[2].rstrip(".") if found else "-"
-        self._fail(entry.at)
+        self._fail(entry.at, event="expire")
         self._add(entry.at, "expired", f"the shared credentials expired at {self.expired}" if found else entry.text)
 
     def _not_loaded(self, entry: Entry) -> None:
@@ -199,7 +203,7 @@ class TimelineBuilder(Timeline):
         if self.open_regenerations and code == MISMATCH:
             self.wasted += 1
         self.refresher.fail(at, error)
-        self._fail(at, error[:ERROR_KEPT])
+        self._fail(at, error[:ERROR_KEPT], "fingerprint-rejected" if code == MISMATCH else "request-fails")
         self.run.asks, self.run.loop = True, self.run.loop or at or "-"
         self.run.asks_next = ""
         if code != "other" or _REQUEST in error:
@@ -219,15 +223,11 @@ class TimelineBuilder(Timeline):
         self._note(entry)
 
     def _not_started(self, entry: Entry) -> None:
+        self.states.take("start-fails")
         self.start_error = entry.text.partition(f"{CORE}:")[2].strip()[:ERROR_KEPT] or entry.text
         self.start_failed = self.start_failed or entry.at or "-"
-        self.trouble = self.trouble or Trouble(entry.at)
+        self.trouble = self.trouble or Trouble(entry.at, of_start=True)
         self.trouble.covered = self.trouble.covered or self.covered
-        self._note(entry)
-
-    def _ping_failed(self, entry: Entry) -> None:
-        self.worker.fail(entry.at, entry.text.partition("error - ")[2] or entry.text)
-        self.worker.covered = self.worker.covered or self.covered
         self._note(entry)
 
     def _sleep(self, entry: Entry) -> None:
@@ -236,30 +236,6 @@ class TimelineBuilder(Timeline):
         self.run.asks, self.run.loop = True, self.run.loop or entry.at or "-"
         self.refresher.sleep(entry.at, duration(found[1]) if found else None)
         self._add(entry.at, "sleep", f"sleeps {found[1]}" if found else entry.text[:ERROR_KEPT])
-
-    def _backoff(self, entry: Entry) -> None:
-        found = _BACKOFF.search(entry.text)
-        self.worker.sleep(entry.at, float(found[1]) if found else None)
-        self.worker.covered = self.worker.covered or self.covered
-        self._add(
-            entry.at, "backoff", f"asks every {found[1]} s for {found[2]} s" if found else entry.text[:ERROR_KEPT]
-        )
-
-    def _hibernate(self, entry: Entry) -> None:
-        # "Entering SSM Agent hibernate - <error>" in the main log, "Agent is in hibernate mode" in the other.
-        error = entry.text.partition("hibernate - ")[2]
-        if error or not self.worker.waiting:
-            gap = seconds_between(self.started, entry.at)
-            if gap is not None and not 0 <= gap <= _SOON_SECONDS:
-                # It did not hibernate in between.
-                self.worker.since = ""
-            self.worker.fail(entry.at, error)
-            self.worker.covered = self.worker.covered or self.covered
-            self.worker.entered = entry.at
-        if self.run.asks is False:
-            # If credentials are not shared, the worker computes the fingerprint and then pings.
-            self._checked(entry)
-        self._note(entry)
 
     def _worker_started(self, entry: Entry) -> None:
         # The worker logs this when a ping was answered, which requires credentials.
@@ -273,6 +249,7 @@ class TimelineBuilder(Timeline):
             self._got(entry)
         else:
             self.run.worker = entry.at or "-"
+        self._worker_lives(entry, "worker-answered")
         self._note(entry)
 
     def _good(self, entry: Entry) -> None:
@@ -299,6 +276,7 @@ class TimelineBuilder(Timeline):
         self.run.asks, self.run.loop = True, entry.at or "-"
         if self._ready is not None:
             self.run.from_disk, self._ready = self._ready.at or "-", None
+            self.states.take("finds-credentials")
         self._note(entry)
 
     def _asks_now(self, entry: Entry) -> None:
@@ -317,10 +295,6 @@ class TimelineBuilder(Timeline):
             self._note(entry)
         self.recipe = recipe
 
-    def _health_skipped(self, entry: Entry) -> None:
-        self.reports.skip(entry.at)
-        self._note(entry)
-
     def _serial(self, _: Entry) -> None:
         """Do nothing: the error is in the log itself, too."""
 
@@ -336,6 +310,7 @@ class TimelineBuilder(Timeline):
     def _got(self, entry: Entry) -> None:
         self.last_good, self._good_order = entry.at, entry.order
         self._settle()
+        self.states.take("receives-credentials")
         self.refresher = Wait()
         run = self.run
         run.failed, run.error, run.ever_good = "", "", True
@@ -359,13 +334,18 @@ class TimelineBuilder(Timeline):
         self.refresher.restart()
         self.worker.restart()
         self.beside.restart()
-        self.start_error = self.start_failed = self.expired = ""
+        self.states.take("runs")
+        if self.trouble is not None and self.trouble.of_start:
+            self.trouble = None
+        self.start_error = self.start_failed = self.expired = self.begins = self.crashed = self.crash = ""
+        self.worker_starts = WorkerStarts()
         self.started = entry.at
         self._add(entry.at, "start", f"agent {version or '?'} starts")
         if "starting agent" in entry.text.lower():
             # Agents 2 are one process, which logs this when a ping was answered.
             self.worker = Wait()
             self._got(entry)
+            self.states.take("worker-answered")
 
     def _logged_version(self, entry: Entry) -> str:
         found = _VERSION.search(entry.text)
@@ -375,21 +355,17 @@ class TimelineBuilder(Timeline):
         return version
 
     def _stop(self, entry: Entry) -> None:
-        self.run.stopped = entry.at or "-"
+        self.states.take("stops")
+        # First the signal is logged, then the stop itself.
+        self.run.stopped = self.run.stopped or entry.at or "-"
         self._note(entry)
 
-    def _note(self, entry: Entry) -> None:
-        if entry.kind not in ("start", "loop"):
-            self._add(entry.at, entry.kind, entry.text[:ERROR_KEPT])
+    def _begin(self, entry: Entry) -> None:
+        self.states.take("begins")
+        self.begins = entry.at or "-"
 
-    def _add(self, at: str, kind: str, text: str) -> None:
-        if self.events and self.events[-1][1:3] == (kind, text):
-            first, _, _, times, _ = self.events[-1]
-            self.events[-1] = (first, kind, text, times + 1, at)
-        elif len(self.events) < EVENTS_LIMIT:
-            self.events.append((at, kind, text, 1, at))
-        else:
-            # Keep the first ones, which show the beginning, and the newest ones.
-            del self.events[EVENTS_LIMIT // 2]
-            self.events.append((at, kind, text, 1, at))
-            self.dropped += 1
+    def _crashed(self, entry: Entry) -> None:
+        self.states.take("start-fails")
+        self.crashed = entry.at or "-"
+        self.crash = self.crash or entry.text[:ERROR_KEPT]
+        self._note(entry)

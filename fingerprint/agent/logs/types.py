@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fingerprint._io.times import local, local_seconds
+from fingerprint.agent.states import FIRST_PING_SECONDS
 
 # In errors of AWS SDK for Go 2 the code comes after 200 characters and more.
 ERROR_KEPT = 500
@@ -147,16 +148,58 @@ class Run:
         return "from-disk" if self.from_disk or self.worker else "not-told"
 
 
+class WorkerStarts:
+    """Starts of the worker by one process of the core agent, which repeats them each minute if it does not run.
+
+    Attributes:
+        failed: when one first failed since the worker ran; "" if none did.
+        error: why it cannot be started, as logged; "" if it starts and ends.
+    """
+
+    # So many starts within the time for a first ping: it ends after each.
+    _LOOP = 3
+    # The core agent checks each minute whether it runs.
+    _LIVES_SECONDS = 90.0
+
+    def __init__(self) -> None:
+        self.failed = self.error = ""
+        self._begun: list[str] = []
+
+    def begin(self, at: str) -> bool:
+        """Take a start, and return whether the worker ends after each."""
+        self._begun = [*self._begun, at][-self._LOOP :]
+        within = seconds_between(self._begun[0], at)
+        loops = len(self._begun) == self._LOOP and within is not None and within <= FIRST_PING_SECONDS
+        if loops:
+            self.failed = self.failed or self._begun[0]
+        return loops
+
+    def fail(self, at: str, error: str) -> None:
+        """Take a start that failed."""
+        self.failed, self.error = self.failed or at or "-", error[:ERROR_KEPT]
+
+    def lives(self, at: str) -> bool:
+        """Take a sign of life, and return whether the worker runs; one that ends after each start shows some, too."""
+        if self.failed and not self.error:
+            lived = seconds_between(self._begun[-1], at)
+            if lived is not None and lived < self._LIVES_SECONDS:
+                return False
+        self.failed = self.error = ""
+        return True
+
+
 class Trouble:
     """A failure since the last credentials.
 
     Attributes:
         since: when the first failure was logged.
+        of_start: whether it is only that the agent did not start: its next start ends it.
         covered: see `Timeline.covered`.
     """
 
-    def __init__(self, since: str) -> None:
+    def __init__(self, since: str, *, of_start: bool = False) -> None:
         self.since = since
+        self.of_start = of_start
         self.covered = False
 
 

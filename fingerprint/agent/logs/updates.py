@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 # Why no session starts if the service rejects the channel.
 NO_CHANNEL = "the role may not open Session Manager's channel (ssmmessages:CreateControlChannel)"
-KINDS = ("update-failed", "updated", "no-channel", "channel")
+# The worker opens the channel.
+CHANNEL_KINDS = ("no-channel", "channel")
+KINDS = ("update-failed", "updated", *CHANNEL_KINDS)
 # Errors on the rights to the channel come without an SDK: the agent calls that service itself.
 _DENIED = (DENIED, "AccessDenied", "Unauthorized request", "not authorized")
 _DOWNGRADE, _UNSUPPORTED = "allow downgrade to proceed", "supported on current platform"

@@ -9,6 +9,7 @@ import pytest
 
 from agent_machines import DENIED, MISMATCH, REGENERATED, line, mismatch, ready, refused, started
 from fingerprint.agent.logs import State, Timeline, TimelineBuilder, conclusion, parse, present, read_logs, read_parts
+from recorded_states import STATES, recorded
 from shared import SHARED
 
 RECORDED = SHARED / "cases" / "agent" / "logs"
@@ -17,54 +18,7 @@ needs_recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="logs of the r
 # The states that are right from a time on.
 HEALTHY, FAILING, STOPPED, NOT_STARTED = {"healthy"}, {"failing"}, {"stopped"}, {"not-started"}
 STARTING = {"cannot-tell"}
-ON_DISK = {"healthy", "cannot-tell"}
-# A failed comparison has many lines, the first of which may still belong to the one before.
-LOSING = {"cannot-tell", "failing"}
-
-Truth = tuple[tuple[str, set[str]], ...]
-
-# By what was done to each agent; a time counts from its line in the agent's log on.
-TRUTHS: dict[str, Truth] = {
-    "a": (
-        ("19:19:46.2310", STARTING), ("19:19:56.0358", HEALTHY), ("19:20:34.2113", STOPPED),
-        ("19:20:40.4695", STARTING), ("19:20:40.6309", HEALTHY), ("19:21:10.6041", FAILING),
-        ("19:23:37.1184", STOPPED), ("19:23:43.3230", STARTING), ("19:23:43.4205", HEALTHY),
-        ("19:24:13.4281", FAILING),
-    ),
-    "b": (
-        ("19:24:33.0000", STARTING), ("19:24:34.0601", HEALTHY), ("19:24:53.4951", STOPPED),
-        ("19:24:59.4242", STARTING), ("19:24:59.6740", HEALTHY), ("19:25:16.9599", STOPPED),
-        ("19:25:22.8706", LOSING), ("19:25:37.9077", FAILING), ("19:26:15.1571", STOPPED),
-        ("19:26:20.8753", STARTING), ("19:26:20.9211", HEALTHY), ("19:27:39.7604", STOPPED),
-        ("19:27:45.8384", LOSING), ("19:27:45.8654", FAILING), ("19:27:51.7989", STOPPED),
-        ("19:27:57.4160", LOSING), ("19:27:57.4722", FAILING), ("19:28:04.4060", STOPPED),
-        ("19:28:09.7290", STARTING), ("19:28:18.1773", FAILING), ("19:28:45.7084", HEALTHY),
-        ("19:29:08.2740", STOPPED), ("19:29:16.6410", ON_DISK), ("19:29:20.8271", STOPPED),
-        ("19:29:29.3151", NOT_STARTED), ("19:29:46.8823", STARTING), ("19:29:46.9261", FAILING),
-        ("19:30:05.4989", STOPPED),
-    ),
-    "c": (
-        ("19:30:55.0000", STARTING), ("19:30:55.5522", HEALTHY), ("19:30:59.7287", STOPPED),
-        ("19:31:06.9250", LOSING), ("19:31:21.9678", FAILING), ("19:31:26.5106", STOPPED),
-        ("19:31:33.6082", LOSING), ("19:31:48.6517", FAILING), ("19:32:09.5735", STOPPED),
-        ("19:32:16.6576", STARTING), ("19:32:16.6977", HEALTHY), ("19:32:20.8950", STOPPED),
-        ("19:32:29.6958", NOT_STARTED), ("19:32:40.3004", STARTING), ("19:32:40.3402", FAILING),
-        ("19:32:44.5169", STOPPED), ("19:33:10.1960", STARTING), ("19:33:10.2316", HEALTHY),
-        ("19:33:14.9166", STOPPED), ("19:33:23.4512", NOT_STARTED), ("19:33:27.2493", STARTING),
-        ("19:33:42.3238", FAILING), ("19:33:48.3843", HEALTHY),
-    ),
-    "e": (
-        ("19:34:55.0000", STARTING), ("19:34:55.9058", HEALTHY), ("19:35:00.3301", STOPPED),
-        ("19:35:07.4426", ON_DISK), ("19:37:25.9091", FAILING), ("19:40:41.6802", STOPPED),
-        ("19:40:48.7590", STARTING), ("19:40:48.7733", HEALTHY),
-    ),
-    "i": (
-        ("16:09:56.0000", STARTING), ("16:09:56.3070", HEALTHY), ("16:10:00.3138", STOPPED),
-        ("16:10:07.3912", STARTING), ("16:10:07.4205", FAILING), ("16:10:11.0990", STOPPED),
-        ("19:40:18.1581", STARTING), ("19:40:18.1748", HEALTHY), ("19:40:25.4250", ON_DISK),
-    ),
-}  # fmt: skip
-EVENTS = ("Refresher]", "OnPremCredsProvider]", " - v3", "Stopping Core", "Error occurred", "expired", "registered")
+NAMES = tuple(recorded())
 
 
 def text_of(name: str, log: str = "amazon-ssm-agent.log") -> list[bytes]:
@@ -77,23 +31,6 @@ def clock(one: bytes) -> str:
     return text[11:24] if one[:4].isdigit() and text[13:14] == ":" else ""
 
 
-def truths_by_line(truth: Truth, lines: list[bytes]) -> list[set[str]]:
-    """Return the states that are right after each line. A late line of an earlier process has an earlier time."""
-    clocks = [clock(one) for one in lines]
-    begins = {}
-    for since, allowed in truth:
-        begins[clocks.index(since) if begins else 0] = allowed
-    now, found = STARTING, []
-    for number in range(len(lines)):
-        if number in begins:
-            # Several lines may have this time, and the state may change at a later one.
-            now = begins[number] | now
-        elif clocks[number] != clocks[number - 1]:
-            now = next(begins[n] for n in sorted(begins, reverse=True) if n <= number)
-        found.append(now)
-    return found
-
-
 def timeline_of(*logs: bytes, directory: Path, names: tuple[str, ...] = ("amazon-ssm-agent.log",)) -> Timeline:
     paths = []
     for name, data in zip(names, logs, strict=True):
@@ -103,25 +40,10 @@ def timeline_of(*logs: bytes, directory: Path, names: tuple[str, ...] = ("amazon
 
 
 @needs_recorded
-@pytest.mark.parametrize("name", TRUTHS)
-def test_a_log_cut_at_any_line_gives_the_state_of_that_time(name: str, tmp_path: Path) -> None:
-    lines = text_of(name)
-    truths, wrong = truths_by_line(TRUTHS[name], lines), []
-    for count, one in enumerate(lines, 1):
-        if not any(word.encode() in one for word in EVENTS) and count % 23 and count < len(lines):
-            # A cut between irrelevant lines changes nothing.
-            continue
-        state = str(present(timeline_of(b"".join(lines[:count]), directory=tmp_path)).state)
-        if state not in truths[count - 1]:
-            wrong.append((count, state, sorted(truths[count - 1])))
-    assert wrong == []
-
-
-@needs_recorded
-@pytest.mark.parametrize("name", TRUTHS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_log_that_begins_at_any_line_gives_no_wrong_state(name: str, tmp_path: Path) -> None:
     lines = text_of(name)
-    allowed = TRUTHS[name][-1][1] | {"cannot-tell"}
+    allowed = {STATES[recorded()[name][-1][1]], "cannot-tell"}
     wrong = []
     for begin in range(0, len(lines), 7):
         state = str(present(timeline_of(b"".join(lines[begin:]), directory=tmp_path)).state)
@@ -131,7 +53,7 @@ def test_a_log_that_begins_at_any_line_gives_no_wrong_state(name: str, tmp_path:
 
 
 @needs_recorded
-@pytest.mark.parametrize("name", TRUTHS)
+@pytest.mark.parametrize("name", NAMES)
 def test_errors_alone_never_prove_the_current_state(name: str, tmp_path: Path) -> None:
     lines = text_of(name, "errors.log")
     for count in range(1, len(lines) + 1, 1 + len(lines) // 100):
@@ -140,7 +62,7 @@ def test_errors_alone_never_prove_the_current_state(name: str, tmp_path: Path) -
 
 
 @needs_recorded
-@pytest.mark.parametrize("name", TRUTHS)
+@pytest.mark.parametrize("name", NAMES)
 def test_two_logs_in_either_order_give_the_main_logs_state(name: str, tmp_path: Path) -> None:
     main, errors = text_of(name), text_of(name, "errors.log")
     deciding = (b"Retrieve credentials produced", b"Credentials ready")
@@ -156,7 +78,7 @@ def test_two_logs_in_either_order_give_the_main_logs_state(name: str, tmp_path: 
 
 
 @needs_recorded
-@pytest.mark.parametrize("name", TRUTHS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_log_rotated_at_any_line_is_one(name: str, tmp_path: Path) -> None:
     lines = text_of(name)
     complete = timeline_of(b"".join(lines), directory=tmp_path)
