@@ -21,6 +21,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
+def one_line(text: str) -> str:
+    """Return a text in one line: its lines are joined with blanks."""
+    return " ".join(filter(None, map(str.strip, text.splitlines()))) if "\n" in text else text
+
+
 def visible(text: str) -> str:
     """Return a text in which only line ends and tabs move the cursor."""
     if all(map(str.isprintable, text.split("\n"))):

@@ -142,7 +142,8 @@ class AgentFacts:
                 iter(unreadable.values()),
                 FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.paths.logs),
             )
-        return read_parts(*(parts for parts, _ in logs))
+        main, errors, hibernation = (parts for parts, _ in logs)
+        return read_parts(main, errors, hibernation, self.offset)
 
     def log_parts(self, log: str) -> tuple[list[bytes], dict[str, OSError]]:
         """Return the parts of a log, rotated ones included, and the files of it that are unreadable.

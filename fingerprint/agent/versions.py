@@ -200,6 +200,8 @@ LOG_LINES = (
     LogLine("unshared", "identity does not want core agent to rotate credentials", "3.1.501.0"),
     LogLine("loop", "starting credentials refresher loop", "3.1.501.0"),
     LogLine("panic", "credentials refresher panic", "3.1.501.0"),
+    LogLine("crashed", "panic: runtime error"),
+    LogLine("worker-fails", "error occurred when starting ssm-agent-worker", "3.0.0.0"),
     LogLine("unwritten", "failed to write credentials to disk even with force", "3.1.501.0"),
     LogLine("unavailable", "credentials are not available when they should be", "3.1.501.0"),
     LogLine("unavailable", "failed to load shared credentials provider", "3.3.5068.0"),

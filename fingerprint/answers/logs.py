@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint._io.text import printable, with_ids_masked
+from fingerprint._io.text import one_line, printable, with_ids_masked
 from fingerprint.agent.logs import ATTRIBUTES, State, conclusion, next_try, present, to_utc
 from fingerprint.attributes.ssm import SID_KEYS
 from fingerprint.explanation.causes import short_value
@@ -38,7 +38,7 @@ def diagnose_logs_answer(
     def quote(part: str) -> str:
         return quoted(part, reveal=reveal)
 
-    failed = timeline.beside.failed
+    failed, unknown_line = timeline.beside.failed, timeline.first_unknown
     return {
         "state": str(now.state), "since": when(now.since), "cause": quote(now.cause),
         "nextRequest": when(timeline.run.asks_next) if now.state == State.HEALTHY else "",
@@ -47,7 +47,14 @@ def diagnose_logs_answer(
              "error": quote(run.error)}
             for run in timeline.runs if run.started
         ],
-        "files": list(paths), "lines": timeline.lines, "passedOver": timeline.passed_over, "utc": offset is not None,
+        "files": list(paths), "lines": timeline.lines, "passedOver": timeline.passed_over,
+        "notUnderstood": {
+            "lines": timeline.unknown,
+            "first": None if unknown_line is None else {
+                "file": unknown_line[0], "line": unknown_line[1], "text": quote(unknown_line[2]),
+            },
+        },
+        "utc": offset is not None,
         "began": when(timeline.began), "ended": when(timeline.ended), "agentVersions": timeline.versions,
         "lastGood": when(timeline.last_good), "mismatches": [_mismatch(m, offset, reveal) for m in timeline.mismatches],
         "regeneratedAt": [when(at) for at in timeline.regenerated_at],
@@ -77,7 +84,8 @@ def log_time(at: str, offset: timedelta | None) -> str:
 
 
 def quoted(text: str, *, reveal: bool) -> str:
-    """Return a text of a log, the identifiers in it masked unless they are to be revealed."""
+    """Return a text of a log in one line, the identifiers in it masked unless they are to be revealed."""
+    text = one_line(text)
     return text if reveal else with_ids_masked(text)
 
 

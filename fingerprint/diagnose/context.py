@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint._io.permissions import rights_remedy
-from fingerprint._io.text import with_ids_masked
+from fingerprint._io.text import one_line, with_ids_masked
 from fingerprint.agent.facts import AgentFacts, fact
 from fingerprint.agent.vault_use import is_of_agent
 from fingerprint.errors import VaultMissing
@@ -72,7 +72,8 @@ class Site(AgentFacts):
         return rights_remedy(copied=self.copied, recorded=self.recorded)
 
     def quoted(self, text: str) -> str:
-        """Return a text of a log with its ids masked, unless they are to be revealed."""
+        """Return a text of a log in one line with its ids masked, unless they are to be revealed."""
+        text = one_line(text)
         return text if self.reveal else with_ids_masked(text)
 
     @fact

@@ -1,7 +1,7 @@
 """Read the agent's logs into a timeline, and conclude the agent's state at their end.
 
-The lines of all versions are read, with and without time stamps, after the prefix of a journal, in rotated and
-compressed files; `agent.versions.LOG_LINES` lists them. Logs are read in blocks, so memory use does not depend on
+The lines of all versions are read (`agent.versions.LOG_LINES`), in any format of seelog, encoding, compression and
+rotation, and as journals, syslog and containers wrap them. Logs are read in blocks, so memory use does not depend on
 their length.
 """
 
@@ -16,6 +16,7 @@ from fingerprint._io.times import local_seconds, utc
 from fingerprint.agent.logs.comparisons import ATTRIBUTES, Mismatch
 from fingerprint.agent.logs.lines import Counts, Entry, entries, parse
 from fingerprint.agent.logs.retries import Retry, next_try
+from fingerprint.agent.logs.rotation import Part, in_order, log_files
 from fingerprint.agent.logs.sdk_errors import SdkError, code_of, sdk_error
 from fingerprint.agent.logs.state import Present, conclusion, history, present, times
 from fingerprint.agent.logs.timeline import Timeline
@@ -38,15 +39,18 @@ __all__ = [
 
 # A line that is in two logs comes out of the second one after at most so many others.
 _REPEATED_WITHIN = 4096
-_ROTATED = re.compile(r"(\.\d+)?(\.gz)?$")
 
 
-def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: None) -> Timeline:
+def read_logs(
+    paths: Sequence[str], progress: Callable[[int], None] = lambda _: None, ahead: int | None = None
+) -> Timeline:
     """Return the timeline of several logs; a line that is in two of them counts once.
 
     Args:
-        paths: files, compressed or not; "-" is standard input.
+        paths: files, compressed or not, and directories with the agent's logs; "-" is standard input.
         progress: called with the number of bytes read so far, after each block.
+        ahead: seconds by which the logs' local time is ahead of UTC; None if unknown: times with a zone then stay as
+            they are written.
 
     Raises:
         InputError: a file is unreadable or damaged.
@@ -58,27 +62,27 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
         counted[0] += length
         progress(counted[0])
 
-    logs: dict[str, list[_Part]] = {}
+    logs: dict[str, list[tuple[str, _Part]]] = {}
     counts = []
-    # If two parts begin in the same second, the numbered one is older.
-    for path in sorted(paths, key=lambda path: _ROTATED.sub("", path) == path):
+    for path in log_files(paths):
         counts.append(Counts())
-        rest = entries(path, counts[-1], seen)
+        rest = entries(path, counts[-1], seen, ahead=ahead)
         first = next(rest, None)
         if first is not None:
-            logs.setdefault(_ROTATED.sub("", path), []).append((first, rest, counts[-1]))
-    # The older part of a rotated log goes first, as the newer one may begin in the same second.
-    streams = [
-        _ordered(number, sorted(parts, key=lambda part: part[0].order)) for number, parts in enumerate(logs.values())
-    ]
-    seen_in: dict[Entry, int] = {}
+            logs.setdefault(Part(path).log, []).append((path, (first, rest, counts[-1])))
+    streams = []
+    for number, parts in enumerate(logs.values()):
+        order = in_order([(path, first.order) for path, (first, _, _) in parts])
+        streams.append(_ordered(number, [parts[position][1] for position in order]))
+    seen_in: dict[tuple[str, str, str], int] = {}
     for _, number, entry, covered in heapq.merge(*streams, key=lambda one: one[0]):
-        # errors.log repeats what the main log has.
-        if entry.at and seen_in.get(entry, number) != number:
+        # errors.log repeats what the main log has. Of the last entry one of them may lack lines.
+        key = entry.order, entry.kind, entry.text.partition("\n")[0]
+        if entry.at and seen_in.get(key, number) != number:
             if covered:
                 timeline.cover()
             continue
-        seen_in.setdefault(entry, number)
+        seen_in.setdefault(key, number)
         if len(seen_in) > _REPEATED_WITHIN:
             del seen_in[next(iter(seen_in))]
         timeline.take(entry, covered)
@@ -87,7 +91,9 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
     return timeline
 
 
-def read_parts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequence[bytes]) -> Timeline:
+def read_parts(
+    main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequence[bytes], ahead: int | None = None
+) -> Timeline:
     """Return the timeline of one agent's logs.
 
     The main log's own order counts, also if the clock was set back. Only entries of errors.log that are older than the
@@ -97,10 +103,11 @@ def read_parts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequ
         main: parts of amazon-ssm-agent.log, in any order.
         errors: parts of errors.log.
         hibernation: parts of hibernate.log.
+        ahead: see `read_logs`.
     """
     timeline = TimelineBuilder()
     counts: list[Counts] = []
-    of_main, of_errors, of_hibernation = (_joined(parts, counts) for parts in (main, errors, hibernation))
+    of_main, of_errors, of_hibernation = (_joined(parts, counts, ahead) for parts in (main, errors, hibernation))
     timeline.main_began = began = of_main[0][0].at if of_main else ""
     older = [one for one in of_errors if not began or one[0].at < began]
     for entry, covered in (*older, *heapq.merge(of_main, of_hibernation, key=lambda one: one[0].order)):
@@ -110,18 +117,18 @@ def read_parts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequ
     return timeline
 
 
-def _joined(parts: Sequence[bytes], counts: list[Counts]) -> list[tuple[Entry, bool]]:
+def _joined(parts: Sequence[bytes], counts: list[Counts], ahead: int | None) -> list[tuple[Entry, bool]]:
     """Return the entries of a rotated log, older parts first, each with whether its log contains successes."""
     read = []
     for part in parts:
         counts.append(Counts())
-        read.append([(entry, counts[-1].informs) for entry in entries("", counts[-1], lambda _: None, part)])
+        read.append([(entry, counts[-1].informs) for entry in entries("", counts[-1], lambda _: None, part, ahead)])
     return [one for part in sorted(read, key=lambda one: one[0][0].order if one else "") for one in part]
 
 
 def _count(timeline: Timeline, counts: Sequence[Counts]) -> None:
-    timeline.lines = sum(one.lines for one in counts)
-    timeline.passed_over = sum(one.passed_over for one in counts)
+    for one in counts:
+        timeline.add(one)
 
 
 def _ordered(number: int, parts: Sequence[_Part]) -> Iterator[tuple[str, int, Entry, bool]]:

@@ -1,55 +1,67 @@
-"""Find the relevant lines of the agent's logs, in files of any length, rotated or compressed."""
+"""Find the relevant entries of the agent's logs, in files of any length and form."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
+import sys
 import zlib
 from bisect import bisect
-from contextlib import contextmanager, nullcontext
-from typing import cast
+from contextlib import nullcontext
 
-from fingerprint._io.pipes import open_buffered
 from fingerprint._io.text import without_passwords
+from fingerprint.agent.logs.files import blocks, opened
+from fingerprint.agent.logs.kinds import KINDS, LEVELS, PRINTED, kind_of
 from fingerprint.agent.paths import paths_of
-from fingerprint.agent.versions import LOG_LINES
 from fingerprint.errors import InputError
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import IO
 
 _WHERE_LOGS_ARE = (
     f"The agent's logs are in {paths_of('linux').logs}, on Windows in "
     f"{paths_of('windows', {'ProgramData': '%ProgramData%'}).logs}"
 )
 _BLOCK = 1 << 20
-_GZIP = b"\x1f\x8b"
-# Longer than any entry that the agent writes about its fingerprint; the rest of a longer line is ignored.
+# Longer than any entry that the agent writes about its fingerprint; the rest of a longer one is ignored.
 _TEXT_LIMIT = 4096
-# The beginning of a new entry.
-_BEGINS = re.compile(rb"\d{4}-\d\d-\d\d |(?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) ")
-# Most lines of one entry: a machine ID is logged with its line break.
-_LINES_JOINED = 3
-_LEVELS = (b" TRACE ", b" DEBUG ", b" INFO ", b" WARN ", b" ERROR ", b" CRITICAL ")
+# Most lines and bytes of one entry; the stack trace of a panic is longer, and its rest is ignored.
+_LINES_JOINED, _BYTES_JOINED = 100, 1 << 16
+_LINE_END, _BEGINS = b"\x1e", b"\x1d"
+_LEVEL_NAMES = "|".join(LEVELS)
+_LEVELS = tuple(f" {level} ".encode() for level in LEVELS)
 _INFORMING = (b" INFO ", b" DEBUG ")
 _HIBERNATION = (b"agent is in hibernate mode", b"backing off health check")
 _DAY = r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 _CLOCK = r"(?:[01]\d|2[0-3])(?::[0-5]\d){2}"
-_LINE = re.compile(
-    rf"(?:({_DAY}) ({_CLOCK})(\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)", re.DOTALL
+_LINE = re.compile(rf"(?:({_DAY}) ({_CLOCK})(\.\d+)? )?\b({_LEVEL_NAMES}) (.*)", re.DOTALL)
+# Each line that is not empty: of an entry's first one the level, of another one its text.
+_ROW = re.compile(
+    rf"^(?:(?:\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})? )?({_LEVEL_NAMES}) |([^\r\n]+))".encode(), re.MULTILINE
+)
+# A line that continues an entry of any level, and one that continues none.
+_CONTINUES = re.compile(
+    rb"[ \t)}\]<\"]|caused by|status code|goroutine |Stacktrace|created by |at |\.\.\.|\[signal |exit status|panic\(|"
+    rb"[\w./-]{1,200}\([^\n]{0,200}\)$", re.MULTILINE,
 )  # fmt: skip
-# (kind, a part of its line in lower case); the first match counts.
-_KINDS = tuple((line.kind, line.text) for line in LOG_LINES if line.kind)
+_STANDS_ALONE = re.compile(
+    rb"\x1d|[\[<(]?\d{2,4}[-/.]\d\d?[-/.]\d\d|\[ {0,9}\d{1,9}\.\d{1,9}\]|[A-Z][a-z]{2} [ \d]\d \d\d:|-- |"
+    rb"panic: |fatal error: |" + b"|".join(re.escape(text.encode()) for text in PRINTED)
+)
+_REQUEST_ID = re.compile(r"(status code: \d{1,9}), request id:.*")
+_PRINTED = tuple(text.encode() for text in PRINTED)
+# The most of a line that was not understood which is quoted.
+_QUOTED = 200
+_EMPTY = re.compile(rb"[\r\n]*")
+_FREE_TEXT_AFTER = (b"WARN", b"ERROR", b"CRITICAL")
 # The most frequent line. The last two of a block are enough: the report of the first succeeded unless another entry is
 # between them.
-_AWAKE = dict(_KINDS)["awake"].encode()
+_AWAKE = dict(KINDS)["awake"].encode()
 _AWAKE_KEPT = 2
-_EXPIRED = dict(_KINDS)["expired"].encode()
-_PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in _KINDS if kind not in ("awake", "expired")))
+_EXPIRED = dict(KINDS)["expired"].encode()
+_PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in KINDS if kind not in ("awake", "expired")))
 # What the agent writes to the serial port of an instance, with a time in UTC.
 _CONSOLE = re.compile(
     rf"({_DAY.replace('-(', '/(')}) ({_CLOCK})Z: SSM Agent "
@@ -90,18 +102,44 @@ class Counts:
 
     Attributes:
         lines: number of lines.
-        passed_over: number of lines that are not an agent's.
+        entries: number of lines that begin an entry.
+        others: number of lines of other programs, in a journal or in a log of several.
+        unknown: number of lines that were not understood.
+        first_unknown: (file, line number, text) of the first of them; None without one.
         informs: whether there is a line of a level at which the agent logs that credentials came. errors.log and logs
             of the levels "warn" and "error" have none; hibernate.log has only its own two messages.
+        zones: offsets of the times from UTC in seconds, None for an unknown one.
     """
 
     def __init__(self) -> None:
-        self.lines = 0
-        self.passed_over = 0
+        self.lines = self.entries = self.others = self.unknown = 0
+        self.first_unknown: tuple[str, int, str] | None = None
         self.informs = False
+        self.zones: set[int | None] = set()
+        # The level of the last entry.
+        self.level = b""
+
+    @property
+    def passed_over(self) -> int:
+        """Number of lines that are not an agent's."""
+        return self.others + self.unknown
+
+    def add(self, other: Counts) -> None:
+        """Add what was read of another file."""
+        for name in ("lines", "entries", "others", "unknown"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.first_unknown = self.first_unknown or other.first_unknown
+        self.zones |= other.zones
+
+    def tally(self, others: int, zones: set[int | None]) -> None:
+        """Add lines of other programs, and offsets of times from UTC."""
+        self.others += others
+        self.zones |= zones
 
 
-def entries(path: str, counts: Counts, progress: Callable[[int], None], data: bytes | None = None) -> Iterator[Entry]:
+def entries(
+    path: str, counts: Counts, progress: Callable[[int], None], data: bytes | None = None, ahead: int | None = None
+) -> Iterator[Entry]:
     """Yield the relevant entries of one file, in its order.
 
     Args:
@@ -109,28 +147,25 @@ def entries(path: str, counts: Counts, progress: Callable[[int], None], data: by
         counts: updated while reading.
         progress: called with the number of bytes of each block.
         data: the content, if the file was read already.
+        ahead: seconds by which the log's local time is ahead of UTC; None if unknown.
 
     Raises:
         InputError: the file is unreadable or damaged.
     """
     before: Entry | None = None
+    left = b""
     try:
-        with _opened(path) if data is None else nullcontext(io.BytesIO(data)) as file:
-            left = b""
-            while chunk := file.read(_BLOCK):
-                progress(len(chunk))
-                lines, newline, left = (left + chunk).rpartition(b"\n")
-                if len(left) > _BLOCK:
-                    # No log has such long lines; end it here, so that memory use stays bounded.
-                    lines, left = lines + newline + left, b""
-                found, unfinished = _of_block(lines + newline, counts)
-                left = unfinished + left
+        with opened(path) if data is None else nullcontext(io.BytesIO(data)) as file:
+            for block in blocks(file, _BLOCK, progress, ahead, counts.tally):
+                _count(block, counts, path)
+                found, left = _of_block(left + block)
                 for entry in _parsed(found, before):
                     before = entry
                     yield entry
-            found, unfinished = _of_block(left, counts)
-            yield from _parsed([*found, unfinished.decode("utf-8", "replace")], before)
-    except (OSError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+            yield from _parsed([_text(left)] if left else [], before)
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError, zlib.error, _damaged()) as error:
         raise InputError(
             f"the log could not be read ({getattr(error, 'strerror', None) or error})",
             where=path,
@@ -138,19 +173,61 @@ def entries(path: str, counts: Counts, progress: Callable[[int], None], data: by
         ) from None
 
 
-def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
-    """Return the entries of a block that may be relevant, and the bytes of an incomplete one at its end.
+def _damaged() -> type[Exception]:
+    """Return the error of a damaged xz file, if its module was imported."""
+    lzma = sys.modules.get("lzma")
+    return EOFError if lzma is None else lzma.LZMAError
 
-    Each phrase is searched for in the block as one string, which is ten times as fast as line by line.
-    """
-    lines = block.count(b"\n")
-    counts.lines += lines
-    counts.passed_over += max(0, lines - sum(block.count(level) for level in (*_LEVELS, _CONSOLE_MARK)))
-    lowered = block.lower()
+
+def _count(block: bytes, counts: Counts, path: str) -> None:
+    """Count the lines of a block by what they are."""
+    ends = block.count(b"\n")
+    lines = ends + (not block.endswith(b"\n"))
     if not counts.informs:
         informing = sum(block.count(level) + block.count(b"\n" + level[1:]) for level in _INFORMING)
         informing += block.startswith(tuple(level[1:] for level in _INFORMING))
-        counts.informs = informing > sum(lowered.count(phrase) for phrase in _HIBERNATION)
+        if informing:
+            lowered = block.lower()
+            counts.informs = informing > sum(lowered.count(phrase) for phrase in _HIBERNATION)
+    number, counts.lines = counts.lines, counts.lines + lines
+    if lines <= sum(map(block.count, _LEVELS)):
+        # Each line has its level.
+        counts.entries += lines
+        last = _ROW.search(block, block.rfind(b"\n", 0, -1) + 1)
+        counts.level = (last[1] if last else None) or b"INFO"
+        return
+    for row in _ROW.finditer(block):
+        if row[1]:
+            counts.entries += 1
+            counts.level = row[1]
+        elif _CONSOLE_MARK in row[2]:
+            counts.entries += 1
+        elif not _continues(row[2], counts.level):
+            text = row[2].rpartition(_BEGINS)[2]
+            if any(printed in text for printed in _PRINTED):
+                counts.entries += 1
+                continue
+            if not text:
+                continue
+            counts.unknown += 1
+            if counts.first_unknown is None:
+                line = number + block.count(b"\n", 0, row.start()) + 1
+                counts.first_unknown = path, line, text.replace(_LINE_END, b" ")[:_QUOTED].decode("utf-8", "replace")
+
+
+def _continues(line: bytes, level: bytes) -> bool:
+    """Return whether a line without time and level continues an entry of a level; b"" without an entry before it."""
+    if not level or _STANDS_ALONE.match(line):
+        return False
+    return level in _FREE_TEXT_AFTER or _CONTINUES.match(line) is not None
+
+
+def _of_block(block: bytes) -> tuple[list[str], bytes]:
+    """Return the entries of a block that may be relevant, and the bytes of one at its end that may continue.
+
+    Each phrase is searched for in the block as one string, which is ten times as fast as line by line.
+    """
+    lowered = block.lower()
     starts: set[int] = set()
     at = len(lowered)
     while len(starts) < _AWAKE_KEPT and (at := lowered.rfind(_AWAKE, 0, at)) >= 0:
@@ -168,19 +245,37 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
     for start in sorted(starts):
         if start < done:
             continue
-        done = start
-        for joined in range(_LINES_JOINED):
-            if joined and _BEGINS.match(block, done):
-                # The entry was cut off.
-                break
-            done = block.find(b"\n", done) + 1 or len(block)
-            line = block[start:done]
-            if b"hardware id (" not in line.lower() or b")." in line.partition(b"registered value")[2]:
-                break
-            if done == len(block):
-                return found, line
-        found.append(line.decode("utf-8", "replace"))
+        done = _end_of_entry(block, start)
+        if done == len(block) and done - start < _BYTES_JOINED:
+            return found, block[start:]
+        found.append(_text(block[start:done]))
     return found, b""
+
+
+def _end_of_entry(block: bytes, start: int) -> int:
+    """Return where an entry ends that may have several lines."""
+    done = block.find(b"\n", start) + 1 or len(block)
+    row = _ROW.match(block, start)
+    level = (row[1] if row else None) or b"INFO"
+    for _ in range(_LINES_JOINED):
+        # Empty lines may be those of other programs.
+        begin = _EMPTY.match(block, done).end()  # type: ignore[union-attr]  # it matches everywhere
+        following = _ROW.match(block, begin)
+        if following is None:
+            return begin
+        if following[1] or not _continues(following[2], level):
+            break
+        done = block.find(b"\n", begin) + 1 or len(block)
+    return done
+
+
+def _text(lines: bytes) -> str:
+    """Return the lines of an entry, without empty ones."""
+    text = lines.replace(_LINE_END, b"\n").rstrip(b"\r\n").decode("utf-8", "replace")
+    if "\n" not in text:
+        return text
+    # The number of a request is another one at each retry.
+    return "\n".join(_REQUEST_ID.sub(r"\1", line).rstrip() for line in text.split("\n") if line.strip())
 
 
 def _starts_of(phrase: bytes, block: bytes) -> Iterator[int]:
@@ -216,8 +311,7 @@ def parse(line: str, before: Entry | None = None) -> Entry | None:
         return None
     day, clock, fraction, level, text = found.groups()
     text = text[:_TEXT_LIMIT]
-    lowered = text.lower()
-    kind = next((name for name, piece in _KINDS if piece in lowered), None)
+    kind = kind_of(text.partition("\n")[0])
     if kind is None:
         return None
     at, fraction = (f"{day} {clock}", fraction or "") if day else (before.at, before.fraction) if before else ("", "")
@@ -238,31 +332,3 @@ def _without_context(text: str) -> str:
     while text.startswith("[") and "] " in text:
         text = text.partition("] ")[2]
     return text.strip()
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[IO[bytes]]:
-    """Open a file once, as a pipe can be read only once, and decompress it if needed."""
-    with open_buffered(0 if path == "-" else path) as stored:
-        head = stored.read(len(_GZIP))
-        file = cast("IO[bytes]", _Rejoined(head, stored))
-        if len(head) < len(_GZIP):
-            # The file has ended; a terminal reports that only once.
-            yield io.BytesIO(head)
-        elif head == _GZIP:
-            with gzip.open(file) as unpacked:
-                yield cast("IO[bytes]", unpacked)
-        else:
-            yield file
-
-
-class _Rejoined:
-    """A file whose first bytes were read already, with these put back in front."""
-
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self._head = head
-        self._rest = rest
-
-    def read(self, size: int) -> bytes:
-        head, self._head = self._head[:size], self._head[size:]
-        return head + self._rest.read(size - len(head))

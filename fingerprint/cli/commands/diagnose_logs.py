@@ -49,7 +49,11 @@ def run(arguments: Arguments) -> int:
         except ValueError as error:
             raise UsageError(str(error), remedy="Name the offset of the log's local time, such as +02:00") from None
     paths = getattr(arguments, "FILE")  # noqa: B009
-    timeline = read_logs(paths, _progress())
+    ahead = None if offset is None else int(offset.total_seconds())
+    timeline = read_logs(paths, _progress(), ahead)
+    if offset is None and timeline.zones == {0}:
+        # Each time shows that it is in UTC.
+        offset = timedelta(0)
     if not timeline.events:
         warn(f"no line of the agent about its fingerprint in {times(timeline.lines, 'line', 'lines')}")
 
@@ -81,7 +85,13 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
     write()
     clock = "UTC" if in_utc else "the logs' local time"
     lines_read = times(timeline.lines, "line", "lines")
-    write(f"  Read       {lines_read}, {timeline.passed_over} of them not of an agent; times in {clock}")
+    others = f", {timeline.others} of them of other programs" if timeline.others else ""
+    write(f"  Read       {lines_read}{others}, {timeline.unknown} not understood; times in {clock}")
+    if timeline.first_unknown is not None:
+        path, number, unknown_text = timeline.first_unknown
+        first = f"{path}:{number}: {quoted(unknown_text, reveal=arguments.reveal)}"
+        for row, line in enumerate(folded(f"the first line that was not understood is {printable(first)}", 66)):
+            write(f"  {'Unknown' if row == 0 else '':10} {line}")
     if timeline.versions:
         write(f"  Agent      {' -> '.join(timeline.versions)}")
     if now.since:

@@ -95,12 +95,13 @@ COMMANDS = (
         "diagnose logs",
         "diagnose_logs",
         "report the agent's state, its cause and history by its logs",
-        "Also when the host is gone. Takes rotated and compressed logs and merges them by time. The last state wins.\n"
+        "Also when the host is gone. Takes logs of any form (rotated, compressed, journals, containers, other formats)\n"
+        "and merges them by time. The last state wins.\n"
         "Exit codes: 0 healthy, 1 failing, not started or stopped, 3 cannot tell.",
-        positionals=(("FILE", "several", (), "logs of the agent; - for standard input"),),
+        positionals=(("FILE", "several", (), "logs, or their directory; - for standard input"),),
         options=(Option("--utc-offset", "offset of the log's local time, to print times in UTC", "+HH:MM"),),
         examples=(
-            (f"fingerprint diagnose logs {paths_of('linux').logs}/*.log*", "how the agent is, and why"),
+            (f"fingerprint diagnose logs {paths_of('linux').logs}", "how the agent is, and why"),
             (f"fingerprint diagnose logs *.log {UPDATE_LOG}", "and how the last update ended"),
         ),
     ),
