@@ -95,7 +95,7 @@ COMMANDS = (
         "diagnose logs",
         "diagnose_logs",
         "report the agent's state, its cause and history by its logs",
-        "Also when the host is gone. Takes logs of any form (rotated, compressed, journals, containers, other formats)\n"
+        "Also when the host is gone. Takes logs of any form (rotated, compressed, of journals and containers)\n"
         "and merges them by time. The last state wins.\n"
         "Exit codes: 0 healthy, 1 failing, not started or stopped, 3 cannot tell.",
         positionals=(("FILE", "several", (), "logs, or their directory; - for standard input"),),

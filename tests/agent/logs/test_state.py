@@ -70,7 +70,7 @@ def test_two_logs_in_either_order_give_the_main_logs_state(name: str, tmp_path: 
         end = clock(main[number]) if number + 1 < len(main) else "24"
         while number + 1 < len(main) and not clock(main[number + 1]):
             # The other lines of the same error.
-            number += 1  # noqa: PLW2901
+            number += 1
         until = itertools.takewhile(lambda one, end=end: clock(one) <= end, errors)  # type: ignore[misc]
         cut = [b"".join(main[: number + 1]), b"".join(until)]
         alone = timeline_of(cut[0], directory=tmp_path)
