@@ -143,17 +143,20 @@ class Decoder:
 
     def __init__(self, head: bytes) -> None:
         self._wide: codecs.IncrementalDecoder | None = None
+        self._begins = True
         name = next((name for bom, name in _BOMS if head.startswith(bom)), "") or _without_bom(head)
         if name:
             self._wide = codecs.getincrementaldecoder(name)("replace")
 
     def feed(self, data: bytes, *, final: bool = False) -> bytes:
-        """Return the next bytes in UTF-8, without NULs and byte order marks."""
+        """Return the next bytes in UTF-8, without NULs and a byte order mark."""
         if self._wide is not None:
             data = self._wide.decode(data, final).encode("utf-8", "replace")
         if b"\0" in data:
             data = _NULS.sub(_GAP, _WIDE.sub(_narrow, data))
-        return data.replace(b"\xef\xbb\xbf", b"") if b"\xef\xbb\xbf" in data else data
+        if self._begins:
+            data, self._begins = data.removeprefix(b"\xef\xbb\xbf"), False
+        return data
 
 
 def _without_bom(head: bytes) -> str:
@@ -277,11 +280,21 @@ _PLAIN = re.compile(
 _NOT_PLAIN = re.compile(rb"^(?!" + _PLAIN.pattern + rb"|\Z)", re.MULTILINE)
 _SAMPLE = 32
 _SMALL = 1 << 16
-_IN_LINE = (b" TRACE ", b" DEBUG ", b" INFO ", b" WARN ", b" ERROR ", b" CRITICAL ")
+# The frequent ones first.
+_IN_LINE = (b" INFO ", b" DEBUG ", b" ERROR ", b" WARN ", b" TRACE ", b" CRITICAL ")
+
+
+def has_levels(block: bytes, lines: int) -> bool:
+    """Return whether a block has at least so many levels of lines in the agent's format."""
+    for level in _IN_LINE:
+        lines -= block.count(level)
+        if lines <= 0:
+            return True
+    return False
 
 
 def is_plain(block: bytes) -> bool:
     """Return whether a block has the agent's format; of a long one whose lines have levels, by its first lines."""
-    if len(block) > _SMALL and block.count(b"\n") <= sum(block.count(level) for level in _IN_LINE):
+    if len(block) > _SMALL and has_levels(block, block.count(b"\n")):
         block = b"\n".join(block[:_SMALL].split(b"\n")[:_SAMPLE])
     return _NOT_PLAIN.search(block) is None

@@ -10,7 +10,7 @@ from bisect import bisect
 from contextlib import nullcontext
 
 from fingerprint._io.text import without_passwords
-from fingerprint.agent.logs.files import blocks, opened
+from fingerprint.agent.logs.files import blocks, has_levels, opened
 from fingerprint.agent.logs.kinds import KINDS, LEVELS, PRINTED, kind_of
 from fingerprint.agent.paths import paths_of
 from fingerprint.errors import InputError
@@ -31,7 +31,6 @@ _TEXT_LIMIT = 4096
 _LINES_JOINED, _BYTES_JOINED = 100, 1 << 16
 _LINE_END, _BEGINS = b"\x1e", b"\x1d"
 _LEVEL_NAMES = "|".join(LEVELS)
-_LEVELS = tuple(f" {level} ".encode() for level in LEVELS)
 _INFORMING = (b" INFO ", b" DEBUG ")
 _HIBERNATION = (b"agent is in hibernate mode", b"backing off health check")
 _DAY = r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
@@ -190,7 +189,7 @@ def _count(block: bytes, counts: Counts, path: str) -> None:
             lowered = block.lower()
             counts.informs = informing > sum(lowered.count(phrase) for phrase in _HIBERNATION)
     number, counts.lines = counts.lines, counts.lines + lines
-    if lines <= sum(map(block.count, _LEVELS)):
+    if has_levels(block, lines):
         # Each line has its level.
         counts.entries += lines
         last = _ROW.search(block, block.rfind(b"\n", 0, -1) + 1)
