@@ -18,6 +18,10 @@ TITLES = {level: level.title() for level in ("DEBUG", "INFO", "WARN", "ERROR")}
 SHORT = {"DEBUG": "dbg", "INFO": "inf", "WARN": "wrn", "ERROR": "err"}
 
 
+def with_ending(level: str) -> str:
+    return f"{level.title()}{'ing' * (level == 'WARN')}"
+
+
 def moment(log: Log, at: int) -> datetime:
     return datetime(2026, 11, log.day, tzinfo=timezone.utc) + timedelta(seconds=at, microseconds=123400)
 
@@ -66,6 +70,27 @@ FORMATS = {
     "milliseconds": formatted(lambda log, at, lev, text: f"{nanoseconds(log, at) // 10**6} {lev} {text}"),
     "seconds": formatted(lambda log, at, lev, text: f"{nanoseconds(log, at) // 10**9} {lev} {text}"),
     "keys": dated("%Y-%m-%dT%H:%M:%SZ", str.lower, "time={at} level={level} msg={text}"),
+    "both-brackets": dated("%Y-%m-%d %H:%M:%S", str.title, "[{at}] [{level}] {text}"),
+    "dash": dated("%Y-%m-%d %H:%M:%S", form="{at} [{level}] - {text}"),
+    "tabs": dated("%Y-%m-%d %H:%M:%S", form="{at}\t{level}\t{text}"),
+    "angles": dated("%Y-%m-%d %H:%M:%S.%f", form="<{level}> {at} {text}"),
+    "round": dated("%Y-%m-%d %H:%M:%S", form="{at} ({level}) {text}"),
+    "bars": dated("%Y-%m-%dT%H:%M:%S.%f", form="{at}|{level}|{text}"),
+    "padded": dated("%Y-%m-%d %H:%M:%S,%f", form="{at} {level:8} {text}"),
+    "colons": dated("%Y-%m-%d %H:%M:%S", form="{level}: {at}: {text}"),
+    "host": dated("%Y-%m-%d %H:%M:%S", form="{at} ip-10-0-0-1 {level} {text}"),
+    "number": dated("%Y-%m-%d %H:%M:%S", form="{at} [812] {level} {text}"),
+    "ansi-c": dated("%a %b %d %H:%M:%S %Y", form="{at} {level} {text}"),
+    "warning": dated("%Y-%m-%d %H:%M:%S", with_ending, "{at} {level}: {text}"),
+    "bracketed-time": dated("%Y-%m-%d %H:%M:%S", form="{level} [{at}] {text}"),
+    "clock-first": dated("%H:%M:%S %Y-%m-%d", form="{at} {level} {text}"),
+    "source": dated("%Y-%m-%d %H:%M:%S", form="{at} {level} credentialrefresher.go:280 {text}"),
+    "source-round": dated("%Y-%m-%d %H:%M:%S", form="{at} {level} (credentialrefresher.go:280) {text}"),
+    "day-first-slashes": dated("%d/%m/%Y %H:%M:%S", form="{at} {level} {text}"),
+    "rfc822": dated("%d %b %y %H:%M:%S UTC", form="{at} {level} {text}"),
+    "stamp-year": dated("%b %d %H:%M:%S.%f %Y", form="{at} [{level}] {text}"),
+    "json": formatted(lambda log, at, lev, text: json.dumps(
+        {"ts": f"{moment(log, at):%Y-%m-%dT%H:%M:%SZ}", "level": lev.lower(), "message": text})),
     "colored": dated("%Y-%m-%d %H:%M:%S", form="\x1b[36m{at}\x1b[0m \x1b[31m{level}\x1b[0m {text}"),
 }  # fmt: skip
 
@@ -92,6 +117,12 @@ ENCODINGS = {
     ),
     "xz": lambda log: lzma.compress(log.text.encode()),
     "bz2": lambda log: bz2.compress(log.text.encode()),
+    "xz-twice": lambda log: _halves(
+        log, lambda text: lzma.compress(text.encode()), lambda text: lzma.compress(text.encode())
+    ),
+    "journal-in-utf-16": lambda log: b"\xff\xfe" + JOURNALS["journal-short"](log).decode().encode("utf-16-le"),
+    "empty-lines": lambda log: log.text.replace("\n", "\n\n").encode(),
+    "two-returns": lambda log: log.text.replace("\n", "\r\r\n").encode(),
     "gz-of-utf-16": lambda log: gzip.compress(b"\xff\xfe" + log.text.encode("utf-16-le")),
 }  # fmt: skip
 
@@ -272,6 +303,16 @@ CONTAINERS: dict[str, Callable[[Log], bytes]] = {
     "greengrass-json": only_agent(greengrass_json),
     "grep": only_agent(lambda at, _, text, pid: f"/var/log/amazon/ssm/amazon-ssm-agent.log:{text}"),
     "grep-numbers": only_agent(lambda at, _, text, pid: f"amazon-ssm-agent.log.1:4711:{text}"),
+    "indented": only_agent(lambda at, _, text, pid: f"    {text}"),
+    "quoted": only_agent(lambda at, _, text, pid: f"> {text}"),
+    "stern-default": only_agent(lambda at, _, text, pid: f"ssm-agent-x2x agent {text}"),
+    "aws-logs-tail": only_agent(lambda at, _, text, pid: f"{at:%Y-%m-%dT%H:%M:%S.000000+00:00} i-0123 {text}"),
+    "cri-of-docker": only_agent(lambda at, _, text, pid: f"{at:%Y-%m-%dT%XZ} stdout F {json.dumps({'log': text})}"),
+    "cri-of-syslog": only_agent(
+        lambda at, program, text, pid: f"{at:%Y-%m-%dT%XZ} stdout F {at:%b %d %X} x {program}[{pid}]: {text}"
+    ),
+    "filebeat": only_agent(lambda at, _, text, pid: json.dumps(
+        {"message": text, "@timestamp": at.isoformat(), "log": {"file": {"path": "/var/log/a.log"}}})),
     "cloudwatch": only_agent(
         lambda at, _, text, pid: json.dumps({"timestamp": int(at.timestamp() * 1000), "message": text})
     ),

@@ -275,7 +275,8 @@ class _Forms:
 _LEVELS = rb"(?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) "
 # A line in the agent's format, or one that continues it.
 _PLAIN = re.compile(
-    rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? " + _LEVELS + rb"|" + _LEVELS + rb"(?!\d)|[ \t\r\n)}]|caused by"
+    rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? " + _LEVELS + rb"|" + _LEVELS + rb"(?![\[(<]?\d)|"
+    rb"[ \t](?![ \t]{0,40}\d{4}-\d\d-\d\d \d\d:)|[\r\n)}]|caused by"
 )
 _NOT_PLAIN = re.compile(rb"^(?!" + _PLAIN.pattern + rb"|\Z)", re.MULTILINE)
 _SAMPLE = 32

@@ -64,8 +64,11 @@ _KEY = re.compile(
     r"[ \t]?\"?",
     re.IGNORECASE,
 )
-# A part in brackets, a file with its line, or a number of a process, before the level.
-_ASIDE = re.compile(r"[\[(][^\])\n]{0,80}[\])]|\w{1,60}\.go[.:]\d{1,6}|\d{1,7}(?= )")
+# A part in brackets, a file with its line, the number of a process or the name of a host, before the level.
+_ASIDE = re.compile(
+    r"[\[(][^\])\n]{0,80}[\])]|\w{1,60}\.go[.:]\d{1,6}|\d{1,7}(?= )|"
+    r"[\w.-]{1,63}(?= (?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) )"
+)
 _CLOSE = re.compile(r"[\])}>\"'|,;:=\s-]*")
 _MESSAGE_KEY = re.compile(r"\{?[\s,]?\"?(?:msg|message|text)\"?[ \t]?[=:][ \t]?(?P<quote>\"?)", re.IGNORECASE)
 _ENDS = '"} \t\r'
@@ -177,7 +180,8 @@ def _with_rest(head: Head, text: str, end: int) -> Head:
         rest = text[key.end() :]
         head.rest = rest.rstrip(_ENDS) if key["quote"] else rest
     else:
-        head.rest = text[end:]
+        rest = text[end:]
+        head.rest = rest.rstrip('"') if text[:1] == '"' else rest
     return head
 
 

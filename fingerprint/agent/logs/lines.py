@@ -66,6 +66,8 @@ _CONSOLE = re.compile(
     rf"({_DAY.replace('-(', '/(')}) ({_CLOCK})Z: SSM Agent "
     r"(entering hibernation due to error|unable to acquire credentials): <error>(.*?)(?:</error>|$)", re.DOTALL,
 )  # fmt: skip
+# The source of a line, if the operator's format has it.
+_SOURCE = re.compile(r"\(?\w{1,60}\.go[.:]\d{1,6}\)?:? ")
 _ERROR_MARK = "<error>"
 _CONSOLE_MARK = b"Z: SSM Agent "
 # Message of the console -> kind, and beginning of the same message in the log.
@@ -328,6 +330,8 @@ def _of_console(line: str) -> Entry | None:
 
 
 def _without_context(text: str) -> str:
+    source = _SOURCE.match(text)
+    text = text[source.end() if source else 0 :]
     while text.startswith("[") and "] " in text:
         text = text.partition("] ")[2]
     return text.strip()

@@ -172,9 +172,10 @@ class _Pretty(_TextRecords):
         return row.strip(" \t,[") == "{"
 
     def _fields(self, rows: list[str]) -> dict[str, Any] | None:
-        text = "\n".join(rows).strip().lstrip("[,").strip().rstrip("],").rstrip()
+        text = "\n".join(rows).lstrip("[, \t\r\n")
         try:
-            found = json.loads(text)
+            # What follows closes a list of records.
+            found, _ = json.JSONDecoder().raw_decode(text)
         except (ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None

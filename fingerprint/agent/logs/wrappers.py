@@ -49,8 +49,12 @@ _GREENGRASS = re.compile(
 )
 _LINE_FORMS = (_RFC5424, _GREENGRASS, _SYSLOG)
 _CONTEXTS = " {scriptName="
-# kubectl logs --timestamps, docker logs -t, exports of CloudWatch: a time before the time of the line.
+# kubectl logs --timestamps, docker logs -t, exports of CloudWatch: a time before the time of the line; aws logs tail:
+# also the name of the stream.
 _STAMPED = re.compile(rf"(?P<stamp>{_ISO}) (?P<text>.*)", re.DOTALL)
+_TAILED = re.compile(rf"(?P<stamp>{_ISO}) \S{{1,512}} (?P<text>.*)", re.DOTALL)
+# Most characters that something else puts before each line.
+_LEAD_MOST = 200
 _NAMED = re.compile(
     rf"(?P<name>[\w.-]{{0,60}}(?:{CORE}|{WORKER})[\w.-]{{0,60}})(?:\[(?P<pid>\d{{1,9}})\])?: (?P<text>.*)", re.DOTALL
 )
@@ -110,8 +114,8 @@ class Unwrapper:
         # The form of the last line, which is that of most.
         self._form = _SYSLOG
         # Whether something that says where lines are from stands before them, and whether a time does.
-        self._prefixed = False
-        self._stamped = False
+        self._prefixed = self._stamped = self._tailed = False
+        self._lead = ""
 
     def block(self, text: str) -> str:
         """Return a block of lines, each in the agent's format."""
@@ -130,6 +134,8 @@ class Unwrapper:
             return self._own(text)
         if not text or CONSOLE_MARK in text:
             return text
+        if self._lead and text.startswith(self._lead):
+            return self._text(text[len(self._lead) :], "")
         if self._prefixed or not (text[0].isdigit() or text[0] in "{<"):
             for _ in range(3):
                 prefix = _PREFIX.match(text)
@@ -143,10 +149,6 @@ class Unwrapper:
         cri = _CRI.match(text) if text[:1].isdigit() else None
         if cri:
             return self._part(cri["text"] or "", cri["stamp"], cri["tag"] == "F")
-        if text[:1] == "{":
-            found = self._json(text)
-            if found is not None:
-                return found
         return self._text(text, "")
 
     def take(self, text: str, outer: str, name: str, number: str = "") -> str:
@@ -176,11 +178,21 @@ class Unwrapper:
         return BEGINS + text
 
     def _text(self, text: str, outer: str) -> str:
-        """Return a line with what syslog, a journal or Greengrass put before it."""
+        """Return a line without what syslog, a journal or Greengrass put around it."""
+        if _OWN.match(text):
+            return self.take(text, outer, "")
+        if text[:1] == "{":
+            found_line = self._json(text)
+            if found_line is not None:
+                return found_line
         stamped = _STAMPED.match(text)
         if stamped and (self._stamped or _OWN.match(stamped["text"]) or time_of(stamped["text"])):
             self._stamped = True
             return self.take(stamped["text"], stamped["stamp"], "")
+        tailed = _TAILED.match(text)
+        if tailed and (self._tailed or _OWN.match(tailed["text"])):
+            self._tailed = True
+            return self.take(tailed["text"], tailed["stamp"], "")
         for form in (self._form, *(one for one in _LINE_FORMS if one is not self._form)):
             found = form.match(text)
             if not found:
@@ -200,6 +212,10 @@ class Unwrapper:
         named = _NAMED.match(text)
         if named:
             return self.take(named["text"], outer, named["name"], named["pid"] or "")
+        own = _OWN.search(text, 0, _LEAD_MOST)
+        if own:
+            self._lead = text[: own.start()]
+            return self.take(text[own.start() :], outer, "")
         return self.take(text, outer, "")
 
     def _part(self, text: str, outer: str, complete: bool) -> str:
@@ -225,7 +241,7 @@ class Unwrapper:
 
     def record(self, found: dict[str, Any]) -> str | None:
         """Return the line of a record with fields, such as one of a journal; None if it has no message."""
-        key = next((one for one in _MESSAGES if one in found), None)
+        key = next((one for one in _MESSAGES if one in found and not isinstance(found[one], dict)), None)
         if key is None:
             return None
         text = _message(found[key])
@@ -237,7 +253,8 @@ class Unwrapper:
         if not name:
             level = next((str(found[one]) for one in _SEVERITIES if found.get(one)), "")
             line = self._text(text, outer)
-            if level and found.get("eventType") is None and (line.endswith(text) and not _OWN.match(line)):
+            if level and found.get("eventType") is None and not _OWN.match(line):
+                text = text.replace("\n", LINE_END)
                 made = normalized(f"{outer} {level}: {text}" if outer else f"[{level}] {text}", "", self._ahead)
                 return made or line
             return line

@@ -30,7 +30,7 @@ def answer(timeline: Timeline) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(numbers=st.lists(st.integers(0, len(PARTS) - 1), max_size=12))
 def test_each_form_gives_the_timeline_of_the_plain_one(form: str, numbers: list[int], tmp_path: Path) -> None:
     log = log_of(numbers)
