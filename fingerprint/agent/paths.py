@@ -102,13 +102,7 @@ def paths_of(platform: str, environ: Mapping[str, str] | None = None) -> AgentPa
     system = _SYSTEMS.get(platform, platform)
     if system == "windows":
         return _on_windows((os.environ if sys.platform == "win32" else {}) if environ is None else environ)
-    if system == "macos":
-        base = "/opt/aws/ssm"
-        return _paths(
-            data=f"{base}/data", runtime=base, config=base, programs=f"{base}/bin", home="/var/root",
-            other=f"{_DATA}/credentials",
-        )  # fmt: skip
-    return _paths(data=_DATA, runtime=_DATA, config="/etc/amazon/ssm", programs="/usr/bin", home="/root")
+    return _MACOS if system == "macos" else _UNIX
 
 
 def is_agents(path: str) -> bool:
@@ -147,3 +141,11 @@ def _paths(
         config=inner(config, CONFIG_NAME), certificates=inner(config, "certs", f"{CORE}.crt"), logs=logs,
         programs=programs, binaries=tuple(name + suffix for name in _PROGRAMS), home=home, separator=separator,
     )  # fmt: skip
+
+
+# Made once: each read of a vault compares its path with them.
+_UNIX = _paths(data=_DATA, runtime=_DATA, config="/etc/amazon/ssm", programs="/usr/bin", home="/root")
+_MACOS = _paths(
+    data="/opt/aws/ssm/data", runtime="/opt/aws/ssm", config="/opt/aws/ssm", programs="/opt/aws/ssm/bin",
+    home="/var/root", other=f"{_DATA}/credentials",
+)  # fmt: skip
