@@ -30,7 +30,8 @@ def diagnosis_members(found: Diagnosis, now: float) -> dict[str, Any]:
         "at": utc(now),
         "conclusion": {
             "state": conclusion.state, "text": conclusion.text, "since": conclusion.since or None,
-            "because": conclusion.because or None,
+            "because": conclusion.because or None, "head": conclusion.head, "cause": conclusion.cause or None,
+            "evidence": conclusion.evidence or None,
             "steps": [{"text": text, "command": command} for text, command in conclusion.steps],
         },
         "checks": [

@@ -94,6 +94,8 @@ GLOBAL = (
     Option("--reveal", "print identifiers in full instead of masked"),
     Option("--no-color", "print no colors, also on a terminal (so does NO_COLOR)"),
 )
+# Of commands that print their conclusion, and the rest on request.
+VERBOSE = Option("--verbose", "print all that was found, not the conclusion alone", short="-v")
 # Of commands that print no JSON.
 TEXT_ONLY = Option("--output", "output format", "FORMAT", choices=("text",), default="text")
 DRY_RUN = Option("--dry-run", "print what would be done and change nothing")

@@ -168,7 +168,7 @@ def _concluded_in_time(site: Site, results: Sequence[Result]) -> Conclusion:
         return done.get(timeout=_LOCAL_SECONDS)
     except Empty:
         what = f"no answer within {_LOCAL_SECONDS:g} s"
-        return Conclusion("cannot-tell", f"Unknown: {what}. See the checks.", "", "", ())
+        return _unknown(what)
 
 
 def _concluded(site: Site, results: Sequence[Result]) -> Conclusion:
@@ -177,10 +177,14 @@ def _concluded(site: Site, results: Sequence[Result]) -> Conclusion:
     except FingerprintError as error:
         steps = ((error.remedy, ""),) if error.remedy else ()
         where = f"{error.where}: " if error.where else ""
-        return Conclusion("cannot-tell", f"Unknown: {where}{error.what}. See the checks.", "", "", steps)
+        return _unknown(f"{where}{error.what}", steps)
     except Exception as error:
         # A defect in the conclusion must not lose the findings.
-        return Conclusion("cannot-tell", f"Unknown: {_internal(error)}. See the checks.", "", "", ())
+        return _unknown(_internal(error))
+
+
+def _unknown(why: str, steps: tuple[tuple[str, str], ...] = ()) -> Conclusion:
+    return Conclusion("cannot-tell", f"Unknown: {why}. See the checks.", "", "", steps, "Unknown", why)
 
 
 def _internal(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fingerprint._io.times import utc
 from fingerprint.agent.logs.error_causes import cause_of
+from fingerprint.agent.paths import HIBERNATION_LOG, MAIN_LOG
 from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
 from fingerprint.diagnose.checks.agent import restart_command, unit_of
 from fingerprint.diagnose.checks.replaced_key import AHEAD, REJECTED, UNDATED
@@ -84,13 +85,15 @@ def _elsewhere(finding: Finding, rest: Conclusion | None) -> Conclusion:
     steps = _steps(finding)
     text = f"{_sentence(finding.text)}. {_do(steps)}"
     state = "broken" if finding.outcome == Outcome.FAIL else "warnings"
+    head = _sentence(finding.text)
     if rest is None:
-        return Conclusion(state, text, "", "account", tuple(steps))
+        return Conclusion(state, text, "", "account", tuple(steps), head)
     if rest.state not in ("healthy", "warnings", "cannot-tell") or (rest.state == "cannot-tell" and state != "broken"):
         state = rest.state
     together = tuple(dict.fromkeys((*steps, *rest.steps)))
     then = rest.text.replace(", and nothing", ", and nothing else") if rest.state == "healthy" else rest.text
-    return Conclusion(state, f"{text} {then}", rest.since, "account", together)
+    cause = ": ".join(part for part in (rest.head, rest.cause) if part) if rest.state != "healthy" else ""
+    return Conclusion(state, f"{text} {then}", rest.since, "account", together, head, cause, rest.evidence)
 
 
 def _of(site: Site, results: Sequence[Result]) -> Conclusion:
@@ -140,7 +143,24 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     head = f"Hibernating since {since or wait.since or 'an unknown time'}"
     because, why, steps = _why_waiting(site, found, wait, wait is timeline.worker)
     steps = _starting_again(site, found, steps)
-    return Conclusion("hibernating", f"{head}, because {why}. {_do(steps)}", since, because, tuple(steps))
+    text = f"{head}, because {why}. {_do(steps)}"
+    evidence = _logged(site, wait) or _evidence(found.get(because))
+    return Conclusion("hibernating", text, since, because, tuple(steps), head, why, evidence)
+
+
+def _logged(site: Site, wait: Wait) -> str:
+    """Return the log and the time of the last error of a wait; "" for an error that was not logged."""
+    if not wait.error:
+        return ""
+    failed = site.seconds_of(wait.failed)
+    when = utc(failed) if failed is not None else wait.failed.strip("-")
+    log = HIBERNATION_LOG if wait is site.timeline.worker else MAIN_LOG
+    return f"{log}, {when}" if when else log
+
+
+def _evidence(finding: Finding | None) -> str:
+    """Return the first evidence of a finding; "" for none."""
+    return finding.evidence[0] if finding is not None and finding.evidence else ""
 
 
 def _why_waiting(
@@ -241,26 +261,31 @@ def _not_registered(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     finding = found["registration"]
     steps = _steps(finding)
     text = _sentence(finding.text)
-    return Conclusion("not-registered", f"{text}. {_do(steps)}", "", "registration", tuple(steps))
+    return Conclusion(
+        "not-registered", f"{text}. {_do(steps)}", "", "registration", tuple(steps), text, evidence=_evidence(finding)
+    )
 
 
 def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if _tag(found, "vault") == VAULT_MINTS:
         finding = found["vault"]
         steps = [("Do not restart the agent: it would store a new fingerprint", ""), *_steps(finding)]
-        text = f"Will hibernate after its next check, because {finding.text}. Do not restart the agent. "
-        text += _do(_steps(finding))
-        return Conclusion("broken", text, "", "vault", tuple(steps))
+        head = "Will hibernate after its next check"
+        text = f"{head}, because {finding.text}. Do not restart the agent. {_do(_steps(finding))}"
+        return Conclusion("broken", text, "", "vault", tuple(steps), head, finding.text, _evidence(finding))
     if _tag(found, "vault") == VAULT_EXITS:
         finding = found["vault"]
         kept = ": the fingerprint is safe" if _has_record(site) else ""
-        text = f"The agent exits at its next start, because {finding.text}. It writes nothing{kept}. "
-        text += _do(_steps(finding))
-        return Conclusion("broken", text.rstrip(), "", "vault", tuple(_steps(finding)))
+        head = "The agent exits at its next start"
+        text = f"{head}, because {finding.text}. It writes nothing{kept}. {_do(_steps(finding))}".rstrip()
+        steps = _steps(finding)
+        return Conclusion("broken", text, "", "vault", tuple(steps), head, finding.text, _evidence(finding))
     if _tag(found, "fingerprint") == "lost":
         finding = found["fingerprint"]
-        text = f"{_sentence(finding.text)}. {_do(_steps(finding))}"
-        return Conclusion("broken", text, "", "fingerprint", tuple(_steps(finding)))
+        head, steps = _sentence(finding.text), _steps(finding)
+        return Conclusion(
+            "broken", f"{head}. {_do(steps)}", "", "fingerprint", tuple(steps), head, evidence=_evidence(finding)
+        )
     return None
 
 
@@ -277,8 +302,9 @@ def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if finding is None or finding.outcome != Outcome.FAIL:
         return None
     steps = _starting_again(site, found, [*_steps(finding), _restart(site)])
-    text = f"The agent gets no credentials any more, because {finding.text}. {_do(steps)}"
-    return Conclusion("hibernating", text, "", "regenerated", tuple(steps))
+    head = "The agent gets no credentials any more"
+    text = f"{head}, because {finding.text}. {_do(steps)}"
+    return Conclusion("hibernating", text, "", "regenerated", tuple(steps), head, finding.text, _evidence(finding))
 
 
 def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
@@ -291,14 +317,16 @@ def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
             name, why = "collector", found["collector"].text
     elif _tag(found, "key") == AHEAD:
         step = _steps(found["key"])
-        text = f"Not hibernating yet: the service will reject the agent's next token request, because {_REPLACED}."
-        return Conclusion("will-hibernate", f"{text} {_do(step)}", "", "key", tuple(step))
+        head = "Not hibernating yet: the service will reject the agent's next token request"
+        text = f"{head}, because {_REPLACED}. {_do(step)}"
+        return Conclusion("will-hibernate", text, "", "key", tuple(step), head, _REPLACED, _evidence(found["key"]))
     else:
         return None
     # A backup and the preferred remedy; the others are alternatives.
     then = ", then ".join(f"{text[0].lower()}{text[1:]}" for text, _ in steps[:2])
-    text = f"Not hibernating yet: the agent will be rejected {_when(site)}, because {why}."
-    return Conclusion("will-hibernate", f"{text} Do: {then}." if then else text, "", name, tuple(steps))
+    head = f"Not hibernating yet: the agent will be rejected {_when(site)}"
+    text = f"{head}, because {why}.{f' Do: {then}.' if then else ''}"
+    return Conclusion("will-hibernate", text, "", name, tuple(steps), head, why, _evidence(found[name]))
 
 
 def _why_it_differs(site: Site) -> str:
@@ -323,9 +351,15 @@ def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:
             if cause is not None and name == "running":
                 steps = [*_steps(found[cause]), *_steps(finding)]
                 text = f"{text}, because {found[cause].text}. {_do(steps)}"
-                return Conclusion("not-running", text, "", cause, tuple(steps))
+                because = found[cause]
+                return Conclusion(
+                    "not-running", text, "", cause, tuple(steps), _sentence(finding.text), because.text,
+                    _evidence(because),
+                )  # fmt: skip
             steps = _steps(finding)
-            return Conclusion("not-running", f"{text}. {_do(steps)}", "", name, tuple(steps))
+            return Conclusion(
+                "not-running", f"{text}. {_do(steps)}", "", name, tuple(steps), text, evidence=_evidence(finding)
+            )
     return None
 
 
@@ -344,7 +378,10 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
         steps = _steps(first.finding)
         text = first.finding.text
         head = f"{not_hibernating}, but {text}" if awake else _sentence(text)
-        return Conclusion("broken", f"{head}. {_do(steps)}".rstrip(), "", first.name, tuple(steps))
+        return Conclusion(
+            "broken", f"{head}. {_do(steps)}".rstrip(), "", first.name, tuple(steps),
+            not_hibernating if awake else _sentence(text), text if awake else "", _evidence(first.finding),
+        )  # fmt: skip
     unread = [result for result in results if result.finding.undetermined]
     if unread:
         names = ", ".join(result.name for result in unread)
@@ -352,7 +389,8 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
         first_reason = unread[0].finding.text
         return Conclusion(
             "cannot-tell", f"Unknown: cannot check {names} ({first_reason}). {_do(steps)}".rstrip(), "",
-            unread[0].name, tuple(steps),
+            unread[0].name, tuple(steps), "Unknown", f"cannot check {names} ({first_reason})",
+            _evidence(unread[0].finding),
         )  # fmt: skip
     warnings = [result for result in results if result.finding.outcome == Outcome.WARN]
     if warnings:
@@ -361,18 +399,27 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
         head = f"{not_hibernating}, with {count}" if awake else f"{count[0].upper()}{count[1:]}"
         limited = "" if limits is None or warnings[0].finding is limits else f" {_sentence(limits.evidence[0])}."
         text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}".rstrip() + limited + note
-        return Conclusion("warnings", text, "", warnings[0].name, tuple(dict.fromkeys(steps)))
+        return Conclusion(
+            "warnings", text, "", warnings[0].name, tuple(dict.fromkeys(steps)), head, warnings[0].finding.text,
+            _evidence(warnings[0].finding),
+        )  # fmt: skip
     if results and all(result.finding.tag == NOT_ON_DISK for result in results):
         # Without a single answer the state is not healthy.
-        return Conclusion("cannot-tell", f"Unknown: a copied disk does not show {left_out}.", "", results[0].name, ())
+        head = f"Unknown: a copied disk does not show {left_out}"
+        return Conclusion("cannot-tell", f"{head}.", "", results[0].name, (), head)
     if awake:
         nothing = "nothing on the disk is wrong" if site.copied else "nothing is wrong"
-        limited = "" if limits is None else f" {_sentence(limits.evidence[0])}."
-        return Conclusion("healthy", f"{not_hibernating}, and {nothing}.{limited}{note}", "", "", ())
+        limited = "" if limits is None else limits.evidence[0]
+        head = f"{not_hibernating}, and {nothing}"
+        text = f"{head}.{f' {_sentence(limited)}.' if limited else ''}{note}"
+        return Conclusion("healthy", text, "", "", (), head, evidence=limited)
     unasked = next((text for text in (NOT_ASKED, OF_ANOTHER) if any(one.finding.text == text for one in results)), "")
     none = all(result.finding.outcome == Outcome.SKIPPED for result in results)
     if none and unasked:
-        return Conclusion("cannot-tell", f"Unknown: no check ran ({unasked}).", "", results[0].name, ())
+        return Conclusion(
+            "cannot-tell", f"Unknown: no check ran ({unasked}).", "", results[0].name, (), "Unknown",
+            f"no check ran ({unasked})",
+        )  # fmt: skip
     head = f"No check applies here ({results[0].finding.text})" if none and results else _NOTHING_WRONG
-    text = f"{head}; none of them shows whether the agent hibernates."
-    return Conclusion("healthy", text + note, "", "", ())
+    head += "; none of them shows whether the agent hibernates"
+    return Conclusion("healthy", f"{head}.{note}", "", "", (), head)

@@ -102,6 +102,9 @@ class Conclusion(Value):
         since: RFC 3339; "" if unknown or without a begin.
         because: name of the check with the cause, "" for none.
         steps: (text, command) of each step, in order.
+        head: the state and since when, without a full stop.
+        cause: of the state, without a full stop; "" for none.
+        evidence: of the cause: the log with the time of its line, or what the check found; "" for none.
     """
 
     state: str
@@ -109,6 +112,9 @@ class Conclusion(Value):
     since: str
     because: str
     steps: tuple[tuple[str, str], ...]
+    head: str
+    cause: str = ""
+    evidence: str = ""
 
 
 class Diagnosis(Value):

@@ -18,7 +18,7 @@ from fingerprint.agent.logs.lines import Counts, Entry, entries, parse
 from fingerprint.agent.logs.retries import Retry, next_try
 from fingerprint.agent.logs.rotation import Part, in_order, log_files
 from fingerprint.agent.logs.sdk_errors import SdkError, code_of, sdk_error
-from fingerprint.agent.logs.state import Present, conclusion, history, present, times
+from fingerprint.agent.logs.state import Present, conclusion, head, history, present, times
 from fingerprint.agent.logs.timeline import Timeline
 from fingerprint.agent.logs.timeline_builder import TimelineBuilder
 from fingerprint.agent.logs.types import Run, Wait, duration
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTRIBUTES", "Beside", "Entry", "FailedUpdate", "Mismatch", "NO_CHANNEL", "Present", "Retry", "Run",
-    "SdkError", "State", "Timeline", "TimelineBuilder", "Wait", "code_of", "conclusion", "duration", "history",
+    "SdkError", "State", "Timeline", "TimelineBuilder", "Wait", "code_of", "conclusion", "duration", "head", "history",
     "next_try", "offset_of", "parse", "present", "read_logs", "read_parts", "sdk_error", "times", "to_utc",
 ]  # fmt: skip
 

@@ -283,6 +283,16 @@ _WORDS = {
 }  # fmt: skip
 
 
+def head(now: Present, when: Callable[[str], str] = str) -> str:
+    """Return a state and since when, such as "Failing since 2026-11-24 11:35:00".
+
+    Args:
+        now: the state.
+        when: what prints a logged time.
+    """
+    return f"{_WORDS[str(now.state)]}{f' since {when(now.since)}' if now.since else ''}"
+
+
 def conclusion(timeline: Timeline) -> tuple[str, list[str], list[str]]:
     """Return the agent's state as a sentence, the steps to take in order, and what is missing in the logs."""
     now = present(timeline)
@@ -291,9 +301,8 @@ def conclusion(timeline: Timeline) -> tuple[str, list[str], list[str]]:
         unknown.append("which attributes changed: their lines (WARN) are not in the log")
     if not timeline.began:
         unknown.append("when: the lines have no time")
-    since = f" since {now.since}" if now.since else ""
     cause = now.cause or ("the agent gets its credentials" if now.state == State.HEALTHY else "")
-    text = f"{_WORDS[str(now.state)]}{since}{f': {cause}' if cause else ''}."
+    text = f"{head(now)}{f': {cause}' if cause else ''}."
     return " ".join(part for part in (text, history(timeline)) if part), list(now.steps), unknown
 
 

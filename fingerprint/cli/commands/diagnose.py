@@ -8,6 +8,7 @@ from fingerprint._io.text import printable, visible_json
 from fingerprint.agent.accounts import is_account
 from fingerprint.agent.regions import require_region
 from fingerprint.answers.diagnose import diagnose_answer, diagnose_list_answer
+from fingerprint.cli.conclusion import print_conclusion, print_rest
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.extras import install_remedy
 from fingerprint.cli.output import (
@@ -17,7 +18,6 @@ from fingerprint.cli.output import (
     is_terminal,
     print_json,
     show_progress,
-    step,
     write,
     write_data,
 )
@@ -112,20 +112,16 @@ def _note(finding: Finding) -> str:
 
 def _print(found: Diagnosis, arguments: Arguments) -> None:
     conclusion = found.conclusion
-    # All of it may quote what others wrote: logs, settings, names.
-    for line in folded(printable(conclusion.text), 78):
-        write(colored(line, _HEADS.get(conclusion.state, "bad"), arguments))
-    # A single step stands in the conclusion already.
-    for number, (text, command) in enumerate(conclusion.steps if len(conclusion.steps) > 1 else (), 1):
-        text, command = step(printable(text), printable(command))
-        for at, line in enumerate(folded(text, 74)):
-            write(f"  {f'{number})' if at == 0 else '  '} {line}")
-        if command:
-            # A command is not folded, so that it can be copied.
-            write(f"       {command}")
+    print_conclusion(
+        (conclusion.head, _HEADS.get(conclusion.state, "bad")), conclusion.cause, conclusion.steps, arguments,
+        evidence=conclusion.evidence,
+    )  # fmt: skip
     for warning in found.warnings:
         for at, line in enumerate(folded(f"Warning: {warning}", 76)):
             write(f"{'' if at == 0 else '  '}{line}")
+    if not arguments.verbose:
+        print_rest(_rest(found))
+        return
     write()
     left_out: dict[str, list[str]] = {}
     for result in found.results:
@@ -143,6 +139,21 @@ def _print(found: Diagnosis, arguments: Arguments) -> None:
         write()
         for line in folded(f"Not asked ({reason}): {', '.join(names)}", 76):
             write(f"  {line}")
+
+
+def _rest(found: Diagnosis) -> list[str]:
+    """Return what is not shown: steps, and the checks other than the one with the cause."""
+    rest, steps = [], len(found.conclusion.steps) - 1
+    if steps > 0:
+        rest.append(f"{steps} more step{'s' * (steps > 1)}")
+    others = [result for result in found.results if result.name != found.conclusion.because]
+    for word, names in (
+        ("failed", [result.name for result in others if result.finding.outcome == Outcome.FAIL]),
+        ("unknown", [result.name for result in others if result.finding.undetermined]),
+        ("warnings", [result.name for result in others if result.finding.outcome == Outcome.WARN]),
+    ):
+        rest += [f"{word}: {', '.join(names)}"] if names else []
+    return [*rest, f"{len(found.results)} checks"] if found.results else rest
 
 
 def _print_evidence(finding: Finding) -> None:

@@ -13,6 +13,7 @@ from fingerprint.agent.logs import (
     State,
     Timeline,
     conclusion,
+    head,
     next_try,
     offset_of,
     present,
@@ -20,7 +21,8 @@ from fingerprint.agent.logs import (
     times,
 )  # fmt: skip
 from fingerprint.answers.logs import diagnose_logs_answer, log_time, logged_value, quoted
-from fingerprint.cli.output import colored, folded, is_terminal, print_json, show_progress, warn, write
+from fingerprint.cli.conclusion import print_conclusion, print_rest
+from fingerprint.cli.output import folded, is_terminal, print_json, show_progress, warn, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 
 TYPE_CHECKING = False
@@ -78,10 +80,15 @@ def _progress() -> Callable[[int], None]:
 
 
 def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, arguments: Arguments) -> None:
-    text, steps, unknown = conclusion(timeline)
+    _, steps, unknown = conclusion(timeline)
     now = present(timeline)
-    for line in folded(printable(quoted(text, reveal=arguments.reveal)), 78):
-        write(colored(line, _COLORS[_EXIT_CODES[now.state]], arguments))
+    print_conclusion(
+        (head(now, when), _COLORS[_EXIT_CODES[now.state]]), quoted(now.cause, reveal=arguments.reveal),
+        [(step, "") for step in steps], arguments, evidence=_failed(timeline, when),
+    )  # fmt: skip
+    if not arguments.verbose:
+        print_rest(_rest(timeline, steps))
+        return
     write()
     clock = "UTC" if in_utc else "the logs' local time"
     lines_read = times(timeline.lines, "line", "lines")
@@ -132,13 +139,21 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
             write(f"  {'':20}   {line}")
     if timeline.dropped:
         write(f"  {timeline.dropped} more in the middle are left out")
-    if steps:
-        write()
-    for number, step in enumerate(steps, 1):
-        for at_line, line in enumerate(folded(step, 74)):
-            write(f"  {f'{number})' if at_line == 0 else '  '} {line}")
     for reason in unknown:
         write(f"  Not known: {reason}")
+
+
+def _failed(timeline: Timeline, when: Callable[[str], str]) -> str:
+    """Return when the last failure of the present state was logged; "" if none was."""
+    failed = timeline.run.failed or (timeline.worker.failed if timeline.worker.waiting else "")
+    return f"logged at {when(failed)}" if failed.strip("-") else ""
+
+
+def _rest(timeline: Timeline, steps: list[str]) -> list[str]:
+    """Return what is not shown: steps and events."""
+    rest = [times(len(steps) - 1, "more step", "more steps")] if len(steps) > 1 else []
+    events = len(timeline.events) + timeline.dropped
+    return [*rest, *([times(events, "event", "events")] if events else []), times(timeline.lines, "line", "lines")]
 
 
 def _print_beside(timeline: Timeline, when: Callable[[str], str], arguments: Arguments) -> None:

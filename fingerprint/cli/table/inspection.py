@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.agent.paths import UPDATE_LOG, paths_of
-from fingerprint.cli.options import PROXY, Command, Option
+from fingerprint.cli.options import PROXY, VERBOSE, Command, Option
 
 COMMANDS = (
     Command(
@@ -47,6 +47,7 @@ COMMANDS = (
         "Exit codes: 0 same machine, 1 different machine or a finding, 3 cannot tell.",
         positionals=(("A", "text", (), "snapshot taken before"), ("B", "text", (), "snapshot taken now")),
         options=(
+            VERBOSE,
             Option("--before", "snapshot from when the record was made, as evidence", "FILE", files="file"),
             Option("--threshold", "similarity threshold for A and B (else 40)", "N", kind="integer"),
         ),
@@ -73,6 +74,7 @@ COMMANDS = (
                 choices=("text", "json", "ssm-cli"),
                 default="text",
             ),
+            VERBOSE,
             Option("--network", "also use the network"),
             PROXY,
             Option("--region", "region that the node should be in, and of the endpoints", "REGION"),
@@ -85,6 +87,7 @@ COMMANDS = (
         ),
         examples=(
             ("sudo fingerprint diagnose", "why the node is offline"),
+            ("sudo fingerprint diagnose --verbose", "with the result of each check"),
             ("sudo fingerprint diagnose --network --output json | jq .conclusion", "with the network, for a script"),
             ("sudo fingerprint diagnose --region eu-west-1 --account 123456789012", "is it in that account"),
             ("sudo fingerprint diagnose --only waiting,version,configuration", "three of the checks"),
@@ -99,7 +102,10 @@ COMMANDS = (
         "and merges them by time. The last state wins.\n"
         "Exit codes: 0 healthy, 1 failing, not started or stopped, 3 cannot tell.",
         positionals=(("FILE", "several", (), "logs, or their directory; - for standard input"),),
-        options=(Option("--utc-offset", "offset of the log's local time, to print times in UTC", "+HH:MM"),),
+        options=(
+            VERBOSE,
+            Option("--utc-offset", "offset of the log's local time, to print times in UTC", "+HH:MM"),
+        ),
         examples=(
             (f"fingerprint diagnose logs {paths_of('linux').logs}", "how the agent is, and why"),
             (f"fingerprint diagnose logs *.log {UPDATE_LOG}", "and how the last update ended"),
