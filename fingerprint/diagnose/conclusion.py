@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from fingerprint._io.times import utc
-from fingerprint.agent.logs.error_causes import cause_of
-from fingerprint.agent.paths import HIBERNATION_LOG, MAIN_LOG
 from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
-from fingerprint.diagnose.checks.agent import restart_command, unit_of
-from fingerprint.diagnose.checks.replaced_key import AHEAD, REJECTED, UNDATED
+from fingerprint.diagnose.checks.replaced_key import AHEAD
 from fingerprint.diagnose.checks.vault import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.checks.waiting import wait_of
 from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
@@ -23,6 +20,15 @@ from fingerprint.diagnose.result import (
     Outcome,
     Result,
 )
+from fingerprint.diagnose.waiting_cause import (
+    REPLACED,
+    logged,
+    remedies_of,
+    restart_step,
+    steps_of,
+    tag_of,
+    why_waiting,
+)
 from fingerprint.errors import FingerprintError
 from fingerprint.explanation.remedies import BACKUP
 
@@ -30,40 +36,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fingerprint.agent.logs import Wait
-    from fingerprint.agent.logs.error_causes import ErrorCause
     from fingerprint.diagnose.context import Site
 
 _NOTHING_WRONG = "The checks that ran found nothing wrong"
 # Tags of findings with which the agent does not start.
 _NO_START = ("configuration", "order", "not-started")
-_REPLACED = "the running agent signs with a replaced key"
-# Causes by the log of which the checks below may be the reason. An error without a known cause, and one that only says
-# that there is no connection, may have any.
-_OF_FINGERPRINT = ("fingerprint", "no-fingerprint", "vault-damaged", "not-registered", "no-identity")
-_OF_KEY = ("deregistered", "signature")
-_OF_CLOCK = ("signature", "clock", "clock-certificate", "certificate-expired", "token-expired")
-_OF_STORAGE = ("disk-full", "read-only", "disk-error", "shared-file-unwritable", "vault-damaged", "permission")
-_ANY = ("unknown", "no-connection")
-_OF_NETWORK = ("network",)
-# Checks whose failure explains missing credentials, the strongest first: name, required tag ("" for any), the words
-# after "because" ("" for those of the finding), and the causes by the log that it may explain.
-_CAUSES = (
-    ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows only the old one",
-     _OF_FINGERPRINT),
-    ("vault", VAULT_MINTS, "the agent does not find its record in the vault", _OF_FINGERPRINT),
-    ("key", REJECTED, _REPLACED, _OF_KEY),
-    ("wmi", "", "WMI does not run, and without it there is no fingerprint", _OF_FINGERPRINT),
-    ("collector", RECIPE_CHANGED, "its hash recipe changed, by an update of the agent or of Windows", _OF_FINGERPRINT),
-    ("collector", IDS_MOVED, "its record was made by a process in which a WMI query had failed", _OF_FINGERPRINT),
-    ("collector", WMI_BROKEN, "WMI is damaged, so it reads empty values in place of the hardware", _OF_FINGERPRINT),
-    ("collector", NO_WMIC, "wmic is missing, and it has no other way to read the hardware", _OF_FINGERPRINT),
-    ("storage", "", "", _OF_STORAGE),
-    ("clock", "", "its clock is wrong, so the service rejects its signatures", _OF_CLOCK),
-    ("endpoint-ssm", "", "the endpoint of the service cannot be reached", _OF_NETWORK),
-    ("configuration", "order", "its configuration excludes its registration",
-     (*_OF_FINGERPRINT, *_OF_KEY, "no-instance-role", "metadata-service", "host-management-off")),
-)  # fmt: skip
 
 
 def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
@@ -82,7 +59,7 @@ def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
 
 def _elsewhere(finding: Finding, rest: Conclusion | None) -> Conclusion:
     """Return a conclusion that begins with the foreign registration, which may cause the rest."""
-    steps = _steps(finding)
+    steps = steps_of(finding)
     text = f"{_sentence(finding.text)}. {_do(steps)}"
     state = "broken" if finding.outcome == Outcome.FAIL else "warnings"
     head = _sentence(finding.text)
@@ -110,28 +87,20 @@ def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
-def _restart(site: Site) -> tuple[str, str]:
-    return "Restart the agent: it retries at once", restart_command(site)
-
-
 def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return steps, with one more if the running agent could not start again."""
-    if _tag(found, "configuration") == "configuration":
+    if tag_of(found, "configuration") == "configuration":
         fix = (f"Before its next start fix {site.paths.config}: the agent does not start with it", "")
-    elif _tag(found, "vault") == VAULT_EXITS:
-        fix = _steps(found["vault"])[0]
+    elif tag_of(found, "vault") == VAULT_EXITS:
+        fix = steps_of(found["vault"])[0]
     else:
         return [*steps]
-    restart = _restart(site)
+    restart = restart_step(site)
     return [*(step for step in steps if step != restart), fix, *(step for step in steps if step == restart)]
 
 
-def _tag(found: dict[str, Finding], name: str) -> str:
-    return found[name].tag if name in found else ""
-
-
 def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
-    if not _tag(found, "waiting").startswith("waiting-"):
+    if not tag_of(found, "waiting").startswith("waiting-"):
         return None
     # The check has read the logs already, so this does not wait.
     timeline = site.timeline
@@ -141,108 +110,16 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     began = site.seconds_of(wait.since)
     since = utc(began) if began is not None else ""
     head = f"Hibernating since {since or wait.since or 'an unknown time'}"
-    because, why, steps = _why_waiting(site, found, wait, wait is timeline.worker)
+    because, why, steps = why_waiting(site, found, wait, wait is timeline.worker)
     steps = _starting_again(site, found, steps)
     text = f"{head}, because {why}. {_do(steps)}"
-    evidence = _logged(site, wait) or _evidence(found.get(because))
+    evidence = logged(site, wait) or _evidence(found.get(because))
     return Conclusion("hibernating", text, since, because, tuple(steps), head, why, evidence)
-
-
-def _logged(site: Site, wait: Wait) -> str:
-    """Return the log and the time of the last error of a wait; "" for an error that was not logged."""
-    if not wait.error:
-        return ""
-    failed = site.seconds_of(wait.failed)
-    when = utc(failed) if failed is not None else wait.failed.strip("-")
-    log = HIBERNATION_LOG if wait is site.timeline.worker else MAIN_LOG
-    return f"{log}, {when}" if when else log
 
 
 def _evidence(finding: Finding | None) -> str:
     """Return the first evidence of a finding; "" for none."""
     return finding.evidence[0] if finding is not None and finding.evidence else ""
-
-
-def _why_waiting(
-    site: Site, found: dict[str, Finding], wait: Wait, is_worker: bool
-) -> tuple[str, str, list[tuple[str, str]]]:
-    """Return the name of the check with the cause, the words after "because", and the steps."""
-    restart = _restart(site)
-    cause = cause_of(wait.error, worker=is_worker)
-    for name, tag, why, explained in _CAUSES:
-        finding = found.get(name)
-        if finding is None or finding.outcome != Outcome.FAIL or tag not in ("", finding.tag):
-            continue
-        if cause.name in (*explained, *_ANY) or (cause.network and explained is _OF_NETWORK):
-            why = why or finding.text
-            steps = _steps(finding)
-            if tag == REJECTED:
-                # If the machine differs too, a restart alone would replace its fingerprint.
-                before = _remedies(site) if _tag(found, "fingerprint") == "differs" else []
-                return name, why, [*before, *steps]
-            # Registering again restarts the agent.
-            return name, why, steps if "register" in finding.command else [*steps, restart]
-    if cause.name == "fingerprint":
-        return _why_rejected(site, found, wait)
-    why = cause.sentence
-    if cause.name == "deregistered":
-        why = cause.why
-        if _tag(found, "key") == UNDATED:
-            why += "; or its key, which has no date, was replaced after the agent's start"
-        why += f": {cause.words}"
-    steps = _remedy_of(site, cause)
-    finding = found.get("regenerated")
-    if finding is not None and finding.outcome == Outcome.FAIL:
-        why += "; besides, its fingerprint was replaced after a mismatch, and the service knows only the old one"
-        steps += _steps(finding)
-    return "clock" if cause.name.startswith("clock") else "waiting", site.quoted(why), steps
-
-
-def _remedy_of(site: Site, cause: ErrorCause) -> list[tuple[str, str]]:
-    """Return the steps against the cause of an error."""
-    unit = (unit_of(site) or {}).get("Id", "")
-    steps = cause.steps(site.machine.platform, unit=unit, restart=restart_command(site))
-    return [(site.quoted(text), command) for text, command in steps]
-
-
-def _why_rejected(site: Site, found: dict[str, Finding], wait: Wait) -> tuple[str, str, list[tuple[str, str]]]:
-    """Return the name of the check, the words after "because" and the steps for a rejected fingerprint."""
-    restart = _restart(site)
-    restored_at = _restored_at(site, wait)
-    if restored_at and _tag(found, "fingerprint") != "differs":
-        why = f"the running agent holds the fingerprint from before its record was restored ({restored_at})"
-        return "regenerated", why, [restart]
-    if _tag(found, "fingerprint") == "differs":
-        return "fingerprint", "the machine differs from its record, and the service rejects it", [
-            *_remedies(site), restart,
-        ]  # fmt: skip
-    why = (
-        "the service knows another fingerprint of this node: another machine holds the same registration, or the "
-        "record was replaced before these logs begin"
-    )
-    return "waiting", why, [
-        ("Search for a copy of this host and for an earlier record", "fingerprint vault history"),
-        ("If there is neither, register this host again with a new activation", ""),
-    ]  # fmt: skip
-
-
-def _restored_at(site: Site, wait: Wait) -> str:
-    """Return when the record was restored, RFC 3339, if the service rejected the agent last before that; else ""."""
-    try:
-        at = site.record_state[0].restored_at
-    except FingerprintError:
-        return ""
-    failed = site.seconds_of(max(wait.failed, wait.slept))
-    return at if at and (failed is None or utc(failed) <= at) else ""
-
-
-def _remedies(site: Site) -> list[tuple[str, str]]:
-    """Return the remedies for a machine that differs; call it only after the check `fingerprint`."""
-    return [(remedy.text, remedy.command) for remedy in site.explanation.remedies]
-
-
-def _steps(finding: Finding) -> list[tuple[str, str]]:
-    return [(finding.remedy, finding.command)] if finding.remedy else []
 
 
 def _do(steps: Sequence[tuple[str, str]]) -> str:
@@ -256,10 +133,10 @@ def _do(steps: Sequence[tuple[str, str]]) -> str:
 
 
 def _not_registered(site: Site, found: dict[str, Finding]) -> Conclusion | None:
-    if _tag(found, "registration") != "not-registered":
+    if tag_of(found, "registration") != "not-registered":
         return None
     finding = found["registration"]
-    steps = _steps(finding)
+    steps = steps_of(finding)
     text = _sentence(finding.text)
     return Conclusion(
         "not-registered", f"{text}. {_do(steps)}", "", "registration", tuple(steps), text, evidence=_evidence(finding)
@@ -267,22 +144,22 @@ def _not_registered(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 
 
 def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
-    if _tag(found, "vault") == VAULT_MINTS:
+    if tag_of(found, "vault") == VAULT_MINTS:
         finding = found["vault"]
-        steps = [("Do not restart the agent: it would store a new fingerprint", ""), *_steps(finding)]
-        head = "Will hibernate after its next check"
-        text = f"{head}, because {finding.text}. Do not restart the agent. {_do(_steps(finding))}"
+        steps = [*steps_of(finding), ("Do not restart the agent before that: it would store a new fingerprint", "")]
+        text = f"Will hibernate after its next check, because {finding.text}. Do not restart the agent. {_do(steps)}"
+        head = "Will hibernate after its next check: do not restart the agent"
         return Conclusion("broken", text, "", "vault", tuple(steps), head, finding.text, _evidence(finding))
-    if _tag(found, "vault") == VAULT_EXITS:
+    if tag_of(found, "vault") == VAULT_EXITS:
         finding = found["vault"]
         kept = ": the fingerprint is safe" if _has_record(site) else ""
         head = "The agent exits at its next start"
-        text = f"{head}, because {finding.text}. It writes nothing{kept}. {_do(_steps(finding))}".rstrip()
-        steps = _steps(finding)
+        text = f"{head}, because {finding.text}. It writes nothing{kept}. {_do(steps_of(finding))}".rstrip()
+        steps = steps_of(finding)
         return Conclusion("broken", text, "", "vault", tuple(steps), head, finding.text, _evidence(finding))
-    if _tag(found, "fingerprint") == "lost":
+    if tag_of(found, "fingerprint") == "lost":
         finding = found["fingerprint"]
-        head, steps = _sentence(finding.text), _steps(finding)
+        head, steps = _sentence(finding.text), steps_of(finding)
         return Conclusion(
             "broken", f"{head}. {_do(steps)}", "", "fingerprint", tuple(steps), head, evidence=_evidence(finding)
         )
@@ -301,25 +178,25 @@ def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     finding = found.get("regenerated")
     if finding is None or finding.outcome != Outcome.FAIL:
         return None
-    steps = _starting_again(site, found, [*_steps(finding), _restart(site)])
+    steps = _starting_again(site, found, [*steps_of(finding), restart_step(site)])
     head = "The agent gets no credentials any more"
     text = f"{head}, because {finding.text}. {_do(steps)}"
     return Conclusion("hibernating", text, "", "regenerated", tuple(steps), head, finding.text, _evidence(finding))
 
 
 def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
-    if _tag(found, "collector") in (RECIPE_CHANGED, IDS_MOVED):
+    if tag_of(found, "collector") in (RECIPE_CHANGED, IDS_MOVED):
         name, why = "collector", found["collector"].text
-        steps = [(BACKUP.text, BACKUP.command), *_steps(found["collector"])]
-    elif _tag(found, "fingerprint") == "differs":
-        name, why, steps = "fingerprint", _why_it_differs(site), _remedies(site)
-        if _tag(found, "collector") in (NO_WMIC, WMI_BROKEN):
+        steps = [(BACKUP.text, BACKUP.command), *steps_of(found["collector"])]
+    elif tag_of(found, "fingerprint") == "differs":
+        name, why, steps = "fingerprint", _why_it_differs(site), remedies_of(site)
+        if tag_of(found, "collector") in (NO_WMIC, WMI_BROKEN):
             name, why = "collector", found["collector"].text
-    elif _tag(found, "key") == AHEAD:
-        step = _steps(found["key"])
+    elif tag_of(found, "key") == AHEAD:
+        step = steps_of(found["key"])
         head = "Not hibernating yet: the service will reject the agent's next token request"
-        text = f"{head}, because {_REPLACED}. {_do(step)}"
-        return Conclusion("will-hibernate", text, "", "key", tuple(step), head, _REPLACED, _evidence(found["key"]))
+        text = f"{head}, because {REPLACED}. {_do(step)}"
+        return Conclusion("will-hibernate", text, "", "key", tuple(step), head, REPLACED, _evidence(found["key"]))
     else:
         return None
     # A backup and the preferred remedy; the others are alternatives.
@@ -343,20 +220,20 @@ def _when(site: Site) -> str:
 
 
 def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:
-    cause = next((name for name in ("configuration", "waiting") if _tag(found, name) in _NO_START), None)
+    cause = next((name for name in ("configuration", "waiting") if tag_of(found, name) in _NO_START), None)
     for name in ("installed", "running"):
         finding = found.get(name)
         if finding is not None and finding.tag in ("not-installed", "not-running"):
             text = _sentence(finding.text)
             if cause is not None and name == "running":
-                steps = [*_steps(found[cause]), *_steps(finding)]
+                steps = [*steps_of(found[cause]), *steps_of(finding)]
                 text = f"{text}, because {found[cause].text}. {_do(steps)}"
                 because = found[cause]
                 return Conclusion(
                     "not-running", text, "", cause, tuple(steps), _sentence(finding.text), because.text,
                     _evidence(because),
                 )  # fmt: skip
-            steps = _steps(finding)
+            steps = steps_of(finding)
             return Conclusion(
                 "not-running", f"{text}. {_do(steps)}", "", name, tuple(steps), text, evidence=_evidence(finding)
             )
@@ -375,7 +252,7 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
     wrong = [result for result in results if result.finding.outcome == Outcome.FAIL]
     if wrong:
         first = wrong[0]
-        steps = _steps(first.finding)
+        steps = steps_of(first.finding)
         text = first.finding.text
         head = f"{not_hibernating}, but {text}" if awake else _sentence(text)
         return Conclusion(
@@ -385,7 +262,7 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
     unread = [result for result in results if result.finding.undetermined]
     if unread:
         names = ", ".join(result.name for result in unread)
-        steps = list(dict.fromkeys(step for result in unread for step in _steps(result.finding)))
+        steps = list(dict.fromkeys(step for result in unread for step in steps_of(result.finding)))
         first_reason = unread[0].finding.text
         return Conclusion(
             "cannot-tell", f"Unknown: cannot check {names} ({first_reason}). {_do(steps)}".rstrip(), "",
@@ -394,7 +271,7 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
         )  # fmt: skip
     warnings = [result for result in results if result.finding.outcome == Outcome.WARN]
     if warnings:
-        steps = [step for result in warnings for step in _steps(result.finding)]
+        steps = [step for result in warnings for step in steps_of(result.finding)]
         count = f"{len(warnings)} warning{'s' * (len(warnings) != 1)}"
         head = f"{not_hibernating}, with {count}" if awake else f"{count[0].upper()}{count[1:]}"
         limited = "" if limits is None or warnings[0].finding is limits else f" {_sentence(limits.evidence[0])}."
