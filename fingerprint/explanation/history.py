@@ -89,18 +89,15 @@ class Rows:
         """Return which of the attributes are equal and which differ, as text."""
         equal = ", ".join(name for name in names if self.equal(name))
         differ = ", ".join(name for name in names if self.differ(name))
-        return tuple(text for text in (differ and f"{differ} differ", equal and f"{equal} equal") if text)
+        return tuple(text for text in (differ and f"different: {differ}", equal and f"equal: {equal}") if text)
 
 
 def board_replaced(rows: Rows) -> bool:
     """Return whether the main board is another one and the rest of the machine is not."""
-    if (
-        rows.on_hypervisor
-        or rows.equal("system-uuid")
-        or not (rows.differ("system-uuid") or rows.differ("board-serial"))
-    ):
+    if rows.on_hypervisor or any(map(rows.equal, ("system-uuid", "board-serial"))) or rows.differ("platform"):
         return False
-    if rows.equal("board-serial") or rows.differ("platform"):
+    # A UUID alone may be written again by the firmware; a board has network cards, too.
+    if not (rows.differ("board-serial") or (rows.differ("system-uuid") and rows.differ("mac-addresses"))):
         return False
     # Modules and processor stay in the case, and an image on other hardware has neither.
     return (rows.equal("memory-serials") or rows.equal("system-serial")) and not rows.replaced("disk-serials")

@@ -54,6 +54,7 @@ def decided(before: dict[str, Any], changes: dict[str, Any]) -> tuple[str, str]:
         (machine(), {**NEW_ID, **NEW_FILES, **NEW_DISKS}, "same", "reinstalled"),
         (machine(), NEW_DISKS, "same", "backup-restored"),
         (machine(), NEW_BOARD, "undecidable", "board-replaced"),
+        (machine(), {"uuid": NEW_BOARD["uuid"], "board_serial": "None"}, "same", ""),
         (machine(), NEW_MACHINE, "another", "disk-moved"),
         (machine(), {**NEW_MACHINE, **NEW_DISKS}, "another", "disk-moved"),
         (machine(), {**NEW_MACHINE, **NEW_DISKS, **NEW_FILES, **NEW_ID}, "another", "another-machine"),
