@@ -48,7 +48,12 @@ def files(site: Site) -> Finding:
 
 
 def _gone(site: Site) -> Finding | None:
-    """Return that the file is missing in which the agent shares its credentials; None if it is not."""
+    """Return that a recording lacks the file in which the agent shares its credentials; None if it does not.
+
+    Where credentials can be read the check of their order reports it.
+    """
+    if not site.recorded:
+        return None
     credentials = agent_credentials(site)
     if credentials is None or isinstance(credentials, OSError) or not credentials.file or not credentials.retrieved:
         return None
@@ -60,7 +65,7 @@ def _gone(site: Site) -> Finding | None:
             return None
     except OSError:
         return None
-    return warned(
+    return failed(
         f"the agent shares its credentials in {printable(credentials.file)}, and that file is missing: its workers, "
         f"and programs that use profile {printable(credentials.profile)}, get none",
         f"{site.paths.identity}: written at {printable(credentials.retrieved_at)}",

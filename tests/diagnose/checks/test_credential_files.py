@@ -337,24 +337,21 @@ def shares(machine: AgentMachine, asked: bool = True) -> None:
         machine.snapshot["statuses"]["/root/.aws/credentials"] = missing
 
 
-def test_a_missing_shared_file_is_warned_of_with_the_restart(machine: AgentMachine) -> None:
+def test_a_missing_shared_file_fails_with_the_restart(machine: AgentMachine) -> None:
     shares(machine)
     found = machine.diagnosis("credential-files")["credential-files"]
-    assert (str(found.outcome), found.tag) == ("warn", "gone")
+    assert (str(found.outcome), found.tag) == ("fail", "gone")
     assert "/root/.aws/credentials, and that file is missing" in found.text
     assert "profile default" in found.text
     assert found.command == "systemctl restart amazon-ssm-agent.service"
 
 
-def test_a_missing_shared_file_of_a_copied_disk_is_warned_of(machine: AgentMachine, tmp_path: Path) -> None:
+def test_a_missing_shared_file_of_a_copied_disk_is_one_finding(machine: AgentMachine, tmp_path: Path) -> None:
     root = copied_disk(tmp_path, machine)
-    done = run("--root", str(root), "diagnose", "--only", "credentials,credential-files", env=machine.env)
-    assert "/root/.aws/credentials, and that file is missing" in " ".join(done.stdout.split())
-    (root / "root/.aws").mkdir(parents=True)
-    (root / "root/.aws/credentials").write_text("")
-    (root / "root/.aws/credentials").chmod(0o600)
-    done = run("--root", str(root), "diagnose", "--only", "credentials,credential-files", env=machine.env)
-    assert "file is missing" not in " ".join(done.stdout.split())
+    done = run("--root", str(root), "diagnose", "--only", "credential-order,credential-files", env=machine.env)
+    assert done.returncode == 1
+    assert done.stdout.count("systemctl restart") == 1
+    assert "credential-files     there are no such files" in done.stdout
 
 
 @pytest.mark.parametrize("change", [
