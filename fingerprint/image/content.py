@@ -37,6 +37,10 @@ _SECRET = re.compile(
     rf"(?:[\"']?[ \t]*(?:[:=]|=>)[ \t]*|[ \t]+)[\"']?{_VALUE}",
     re.IGNORECASE,
 )
+# s3cmd's key, and a line of s3fs: the key's ID and the key.
+_OTHER_KEYS = re.compile(
+    r"^secret_key[ \t]*=[ \t]*[A-Za-z0-9/+=]{30}|\b(?:AKIA|ASIA)[A-Z0-9]{16}:[A-Za-z0-9/+=]{30}", re.MULTILINE
+)
 # In a file that is one of credentials anyway, and in which all SDKs find the key by its name.
 _PROFILE_KEY = re.compile(
     r"^[ \t]*(?:aws_access_key_id|aws_secret_access_key|aws_session_token)[ \t]*[=:][ \t]*\S",
@@ -72,7 +76,7 @@ def secrets_in(text: str) -> tuple[str, ...]:
     found = []
     if any(_is_value(match["value"]) for form in _ACTIVATIONS for match in form.finditer(joined)):
         found.append(ACTIVATION)
-    if any(_is_value(match["value"]) for match in _SECRET.finditer(joined)):
+    if any(_is_value(match["value"]) for match in _SECRET.finditer(joined)) or _OTHER_KEYS.search(text):
         found.append(KEYS)
     return tuple(found)
 

@@ -6,11 +6,10 @@ What a later file resets is returned, too: a file that holds a key holds it also
 from __future__ import annotations
 
 import fnmatch
-import os
 import re
 import shlex
 
-from fingerprint.agent.paths import LAUNCHD_SERVICE, PACKAGE, UNITS
+from fingerprint.agent.paths import LAUNCHD_SERVICE, PACKAGE, UNITS, paths_of
 from fingerprint.image.content import decoded
 from fingerprint.types import Value
 
@@ -36,6 +35,12 @@ _ENVIRONMENT_FILES = (
     f"/etc/init/{PACKAGE}.conf", f"/etc/init/{PACKAGE}.override", "/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config",
 )  # fmt: skip
 _PROPERTY_LIST = f"/Library/LaunchDaemons/{LAUNCHD_SERVICE}.plist"
+_SPECIFIER = re.compile(r"%([A-Za-z%])")
+# Of the manager of the system, whose user is root.
+_DIRECTORIES_OF = {
+    "C": "/var/cache", "E": "/etc", "L": "/var/log", "S": "/var/lib", "T": "/tmp", "V": "/var/tmp", "t": "/run",
+    "%": "%", "h": paths_of("linux").home,
+}  # fmt: skip
 _CONTINUED = re.compile(r"\\\r?\n")
 _SETTING = re.compile(r"^[ \t]*(?P<name>[A-Za-z]+)[ \t]*=[ \t]*(?P<value>.*)$", re.MULTILINE)
 _ASSIGNMENT = re.compile(
@@ -127,9 +132,9 @@ def _unit_settings(text: str) -> Iterator[tuple[str, str]]:
             for word in _words(value):
                 variable, is_set, content = word.partition("=")
                 if is_set:
-                    yield variable, content
+                    yield variable, _specified(content)
         elif name in ("EnvironmentFile", "ExecStart", "LoadCredential", "User"):
-            yield name, _unquoted(value)
+            yield name, _specified(_unquoted(value))
 
 
 def _words(text: str) -> list[str]:
@@ -144,8 +149,16 @@ def _unquoted(text: str) -> str:
 
 
 def _matching(scan: Scan, path: str) -> list[str]:
-    """Return the files that an EnvironmentFile names, which may be a pattern."""
-    directory, name = os.path.split(path)
-    if not any(character in name for character in "*?["):
-        return [path]
-    return [f"{directory}/{one}" for one in fnmatch.filter(scan.listed(directory), name)]
+    """Return the files that an EnvironmentFile names, which may be a pattern, also in the names of directories."""
+    found = [""]
+    for name in _specified(path).strip("/").split("/"):
+        if any(character in name for character in "*?["):
+            found = [f"{one}/{inner}" for one in found for inner in fnmatch.filter(scan.listed(one or "/"), name)]
+        else:
+            found = [f"{one}/{name}" for one in found]
+    return found
+
+
+def _specified(text: str) -> str:
+    """Return a value of a unit with the specifiers of systemd.unit(5) that name directories replaced."""
+    return _SPECIFIER.sub(lambda found: _DIRECTORIES_OF.get(found[1], found[0]), text)

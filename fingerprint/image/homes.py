@@ -27,8 +27,8 @@ HISTORIES = (
     ".local/share/powershell/PSReadLine/ConsoleHost_history.txt", ".viminfo",
 )  # fmt: skip
 _SETTINGS = (
-    ".profile", ".bash_profile", ".bash_login", ".bashrc", ".zshrc", ".zshenv", ".zprofile", ".env", ".boto", ".s3cfg",
-    ".pam_environment", ".config/fish/config.fish",
+    ".profile", ".bash_profile", ".bash_login", ".bashrc", ".zshrc", ".zshenv", ".zprofile", ".pam_environment", ".env",
+    ".boto", ".s3cfg", ".passwd-s3fs", ".config/fish/config.fish", ".config/rclone/rclone.conf",
 )  # fmt: skip
 _HISTORY_LIMIT = 16 * 1024 * 1024
 # Home directories with keys of the node, for the pods of EKS hybrid nodes; on Bottlerocket the second.

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 # After the vault and everything else that is removed.
 _LAST = 9
 _SHARE_FILE = re.compile(rb'"ShareFile"\s*:\s*"((?:[^"\\]|\\.)+)"', re.IGNORECASE)
+# Of seelog, beside the agent's configuration.
+_LOGGING = "seelog.xml"
+_LOG_FILE = re.compile(r"filename=[\"'](?P<path>/[^\"'\n]{1,1000})[\"']")
 _PREFIXES = ("AWS_", "SSM_", "ECS_")
 _SECRET_PARTS, _SECRET_END = ("SECRET", "ACCESS_KEY", "AUTH_DATA", "AUTHORIZATION"), "_TOKEN"
 _ACTIVATION_ENDS = ("ACTIVATION_CODE", "ACTIVATION_ID", "ACTIVATIONCODE", "ACTIVATIONID")
@@ -99,6 +102,23 @@ def _named_by(scan: Scan, paths: AgentPaths) -> tuple[File | None, str]:
     if target is None or scan.items[target.path].action != KEEP:
         return target, ""
     return target, f"It names {target.path}: remove the keys there, then run `fingerprint image clean` again"
+
+
+def logs_elsewhere(scan: Scan, paths: AgentPaths) -> None:
+    """Note the logs that the agent's configuration of logging has outside of its directory, rotated ones included."""
+    directory = paths.config.rpartition(paths.separator)[0]
+    file = scan.read(f"{directory}{paths.separator}{_LOGGING}")
+    for match in _LOG_FILE.finditer(decoded(file.data) if file else ""):
+        parent, _, name = match["path"].rpartition("/")
+        for one in scan.listed(parent or "/"):
+            if one.startswith(name) and parent != paths.logs:
+                scan.attempt(_log, scan, f"{parent}/{one}")
+
+
+def _log(scan: Scan, inside: str) -> None:
+    file = scan.read(inside)
+    if file is not None and file.status.st_size:
+        scan.note_new("agent-log", file, "Remove it by hand: it is not in the agent's directory of logs")
 
 
 def services(scan: Scan) -> list[str]:

@@ -50,7 +50,7 @@ _KUBECONFIGS = (
 )  # fmt: skip
 _KUBECONFIG_SECRET = re.compile(r"^[ \t]*(?:-[ \t]*)?(?:token|client-key-data|password)[ \t]*:[ \t]*\S", re.MULTILINE)
 # Of IAM Roles Anywhere, as nodeadm has them.
-_ROLES_ANYWHERE = "/etc/iam/pki"
+_ROLES_ANYWHERE, _ROLES_ANYWHERE_CONFIG = "/etc/iam/pki", "/etc/aws/hybrid/config"
 
 
 def greengrass(scan: Scan) -> None:
@@ -124,6 +124,7 @@ def kubernetes(scan: Scan) -> None:
                 scan.note_new("kubelet-key", file)
     for path in _KUBECONFIGS:
         scan.attempt(_kubeconfig, scan, path)
+    scan.attempt(named_file, scan, _ROLES_ANYWHERE_CONFIG)
     for file in scan.files(_ROLES_ANYWHERE, 1):
         if file.status.st_size:
             scan.note_new("secret-file", file)

@@ -14,7 +14,7 @@ from fingerprint.image.disk import Disk
 from fingerprint.image.findings import NODES, Findings
 from fingerprint.image.homes import home_directories, search_home, search_scripts
 from fingerprint.image.machine_ids import first_machine_id, second_machine_id
-from fingerprint.image.pointers import agent_configuration, last_credentials, services
+from fingerprint.image.pointers import agent_configuration, last_credentials, logs_elsewhere, services
 from fingerprint.image.products import ecs, greengrass, kubernetes
 from fingerprint.image.scan import Scan
 from fingerprint.image.system_state import system_state
@@ -72,6 +72,7 @@ def leftovers(
     _own_state(scan, platform, environ)
     if not keep_logs:
         scan.attempt(scan.tree, "agent-log", paths.logs)
+        scan.attempt(logs_elsewhere, scan, paths)
     scan.attempt(agent_configuration, scan, paths)
     scan.attempt(last_credentials, scan, paths)
     if platform != "win32":

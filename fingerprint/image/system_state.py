@@ -24,6 +24,7 @@ _STATE = (
     ("random-seed", "/boot/efi/loader", "random-seed"),
     ("random-seed", "/efi/loader", "random-seed"),
     ("credential-secret", "/var/lib/systemd", "credential.secret"),
+    ("secret-file", "/etc/credstore", "*"),
     ("dhcp-state", "/var/lib/dhcp", "*.lease*"),
     ("dhcp-state", "/var/lib/dhclient", "*.lease*"),
     ("dhcp-state", "/var/lib/NetworkManager", "*.lease*"),

@@ -182,6 +182,16 @@ def test_damaged_configuration_of_the_agent_is_unknown(image: Image) -> None:
     assert "not JSON" in done.stdout
 
 
+def test_logs_that_the_agent_writes_elsewhere_are_found(image: Image) -> None:
+    image.put("etc/amazon/ssm/seelog.xml", '<seelog><rollingfile filename="/data/ssm/agent.log"/></seelog>')
+    logs = [image.put(f"data/ssm/{name}", "mi-0123456789abcdef0 started") for name in ("agent.log", "agent.log.1")]
+    image.put("data/ssm/other.log", "x")
+    assert found(image) == dict.fromkeys(map(str, logs), "agent-log")
+    assert image("clean", "--yes", "--keep-logs").returncode == 0
+    assert image("clean", "--yes").returncode == 1
+    assert all(log.exists() for log in logs)
+
+
 def test_keys_below_a_linked_directory_are_listed_once(image: Image) -> None:
     """As nodeadm makes it."""
     keys = image.put("root/.aws/credentials", KEYS)

@@ -162,8 +162,8 @@ def proxy_settings(home: Path) -> None:
 
 
 MACHINES: dict[str, Callable[[Path], None]] = {
-    "original": original, "copy-passes": copy_that_passes, "rejected": rejected, "restored": restored, "history": with_history,
-    "image": image, "board": board, "new-machine-id": new_machine_id,
+    "original": original, "copy-passes": copy_that_passes, "rejected": rejected, "restored": restored,
+    "history": with_history, "image": image, "board": board, "new-machine-id": new_machine_id,
     "windows-wmi": windows_without_wmi, "windows-sysprep": windows_in_sysprep, "windows": windows_healthy,
     "windows-2025": windows_2025, "windows-upgraded": windows_upgraded,
     "proxy-407": _failing(_SEND + "Proxy Authentication Required"),

@@ -93,6 +93,12 @@ PRODUCTS: dict[str, list[tuple[str, str | bytes, str]]] = {
     "systemd-credential": [
         (DROP_IN, "[Service]\nLoadCredential=key:/data/secret\n", ""), ("data/secret", "planted", "secret-file"),
     ],
+    "unit-patterns": [
+        (DROP_IN, "[Service]\nEnvironmentFile=-%S/agents/*/env.d/*\n", ""),
+        ("var/lib/agents/a/env.d/1", f"AWS_SESSION_TOKEN={SECRET}\n", "service-secret"),
+        ("var/lib/agents/b/env.d/2", "AWS_SHARED_CREDENTIALS_FILE=/data/k\n", ""), ("data/k", KEYS, "aws-keys"),
+        ("etc/credstore/aws", "planted", "secret-file"),
+    ],
     "snap": [
         ("etc/systemd/system/snap.amazon-ssm-agent.amazon-ssm-agent.service",
          "[Service]\nEnvironmentFile=-/etc/environment\n", ""),
@@ -145,6 +151,8 @@ PRODUCTS: dict[str, list[tuple[str, str | bytes, str]]] = {
     ],
     "eks-roles-anywhere": [
         ("etc/eks/nodeConfig.yaml", ROLES_ANYWHERE, ""), ("opt/pki/node.key", PEM, "secret-file"),
+        ("etc/aws/hybrid/config", "[default]\ncredential_process = x --private-key /data/pki/other.key\n", ""),
+        ("data/pki/other.key", PEM, "secret-file"),
         ("etc/iam/pki/server.key", PEM, "secret-file"), ("etc/iam/pki/server.pem", "CERTIFICATE", "secret-file"),
     ],
     "bottlerocket": [
@@ -174,6 +182,9 @@ PRODUCTS: dict[str, list[tuple[str, str | bytes, str]]] = {
          "activation"),
         ("home/app/.zsh_history", f": 1:0;aws configure set aws_secret_access_key {SECRET}\n", "aws-keys"),
         ("home/app/.local/share/fish/fish_history", f"- cmd: export AWS_SECRET_ACCESS_KEY={SECRET}\n", "aws-keys"),
+        ("root/.s3cfg", f"access_key = A\nsecret_key = {SECRET}\n", "aws-keys"),
+        ("home/app/.passwd-s3fs", f"AKIAPLANTED000000000:{SECRET}\n", "aws-keys"),
+        ("home/app/.config/rclone/rclone.conf", f"[s3]\nsecret_access_key = {SECRET}\n", "aws-keys"),
         ("root/.profile", "export AWS_REGION=eu-west-1\n", ""),
     ],
     "cloud-init": [
