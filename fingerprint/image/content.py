@@ -25,8 +25,8 @@ _ACTIVATIONS = (
     # --activation-code X, -activation-id=X
     re.compile(rf"-activation[-_]?(?:code|id)(?:[ \t]+|=){_OPEN}{_VALUE}", re.IGNORECASE),
     # amazon-ssm-agent -register -code X -id Y
-    re.compile(rf"{_PROGRAMS}[^\n]{{0,600}}?[ \t]-{{1,2}}code(?:[ \t]+|=){_OPEN}{_VALUE}", re.IGNORECASE),
-    re.compile(rf"-register\b[^\n]{{0,600}}?[ \t]-{{1,2}}code(?:[ \t]+|=){_OPEN}{_VALUE}", re.IGNORECASE),
+    re.compile(rf"{_PROGRAMS}[^\n]{{0,200}}?[ \t]-{{1,2}}code(?:[ \t]+|=){_OPEN}{_VALUE}", re.IGNORECASE),
+    re.compile(rf"-register\b[^\n]{{0,200}}?[ \t]-{{1,2}}code(?:[ \t]+|=){_OPEN}{_VALUE}", re.IGNORECASE),
 )
 # Names of variables and types, not activations: `activation_code: str`, `activation_code=code`.
 _NO_VALUES = re.compile(

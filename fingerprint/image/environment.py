@@ -35,6 +35,7 @@ _ENVIRONMENT_FILES = (
     f"/etc/init/{PACKAGE}.conf", f"/etc/init/{PACKAGE}.override", "/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config",
 )  # fmt: skip
 _PROPERTY_LIST = f"/Library/LaunchDaemons/{LAUNCHD_SERVICE}.plist"
+_LONGEST = 16 * 1024
 _SPECIFIER = re.compile(r"%([A-Za-z%])")
 # Of the manager of the system, whose user is root.
 _DIRECTORIES_OF = {
@@ -139,7 +140,8 @@ def _unit_settings(text: str) -> Iterator[tuple[str, str]]:
 
 def _words(text: str) -> list[str]:
     try:
-        return shlex.split(text)
+        # It takes quadratic time, and no service has a longer environment.
+        return shlex.split(text) if len(text) < _LONGEST else text.split()
     except ValueError:
         return text.split()
 
