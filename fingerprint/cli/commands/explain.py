@@ -5,6 +5,7 @@ from __future__ import annotations
 from fingerprint._io.text import printable
 from fingerprint.answers.explain import explain_answer, explain_snapshots_answer
 from fingerprint.attributes.stable import DECIDING_POINTS
+from fingerprint.cli.conclusion import print_conclusion, print_rest
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.identity import OUTCOME_EXIT_CODES, OUTCOME_HEADS, print_problems, print_recipe
 from fingerprint.cli.output import colored, folded, print_json, step, write
@@ -25,6 +26,8 @@ _SIGNS = {"same": "=", "empty": "·", "changed": "x", "unknown": "?"}
 _LABEL = 10
 # Of one cause; JSON has all.
 _EVIDENCE = 4
+# The same in a conclusion.
+_EVIDENCE_SHORT = 2
 _IDENTITIES = {"same": "the same machine", "another": "another machine", "undecidable": "cannot tell"}
 _DEFAULT = 40
 
@@ -58,6 +61,45 @@ def _explain_snapshots(arguments: Arguments) -> int:
 
 
 def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Arguments) -> None:
+    if arguments.verbose:
+        _print_all(found, problems, arguments)
+        return
+    word, color = OUTCOME_HEADS[found.outcome]
+    cause, evidence = _cause(found)
+    print_conclusion(
+        (f"{word} ({found.rule}), {found.state_text}", color), cause,
+        [(remedy.text, remedy.command) for remedy in found.remedies], arguments, evidence=evidence,
+    )  # fmt: skip
+    print_recipe(found.change)
+    print_problems(problems, arguments)
+    print_rest(_rest(found))
+
+
+def _cause(found: Explanation) -> tuple[str, str]:
+    """Return what explains the differences best, and its evidence; "" for no difference."""
+    made = found.composition
+    if made.history is not None:
+        return made.history.title, "; ".join(made.history.evidence[:_EVIDENCE_SHORT])
+    if made.causes:
+        first = made.causes[0]
+        return f"{first.title}{'' if first.certain else ' [inferred]'}", "; ".join(first.evidence[:_EVIDENCE_SHORT])
+    changed = next((cause for cause in found.causes if cause.state in ("changed", "unknown") and cause.text), None)
+    return (f"{changed.name}: {changed.text}", "") if changed is not None else ("", "")
+
+
+def _rest(found: Explanation) -> list[str]:
+    """Return what is not shown: the other causes, steps and unknowns."""
+    made = found.composition
+    causes = [cause.name for cause in made.causes[0 if made.history is not None else 1 :]]
+    rest = [f"also {', '.join(causes)}"] if causes else []
+    steps = len(found.remedies) - 1
+    rest += [f"{steps} more step{'s' * (steps > 1)}"] if steps > 0 else []
+    unknown = len(found.cannot_tell)
+    rest += [f"{unknown} unknown{'s' * (unknown > 1)}"] if unknown else []
+    return [*rest, f"{len(found.causes)} attributes"]
+
+
+def _print_all(found: Explanation, problems: tuple[Problem, ...], arguments: Arguments) -> None:
     write(colored(*OUTCOME_HEADS[found.outcome], arguments))
     write(f"  {found.rule}")
     print_recipe(found.change)
