@@ -223,11 +223,11 @@ def test_no_finding_shows_a_secret(machine: AgentMachine) -> None:
     machine.unit(Environment="https_proxy=http://u:hunter2@proxy:3128")
     machine.registration = machine.registration.replace(private_key="PLANTEDKEY")  # type: ignore[union-attr]
     machine.log("amazon-ssm-agent.log", WAITS)
-    text = machine("diagnose").stdout + machine("diagnose", "--output", "json").stdout
+    text = machine("diagnose", "--verbose").stdout + machine("diagnose", "--output", "json").stdout
     machine_id = machine.snapshot["files"]["/etc/machine-id"]["text"].strip()
     for secret in ("hunter2", "PLANTEDKEY", machine.record.fingerprint, machine_id, NODE):  # type: ignore[union-attr]
         assert secret not in text
-    assert NODE in machine("diagnose", "--reveal").stdout
+    assert NODE in machine("diagnose", "--verbose", "--reveal").stdout
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -246,7 +246,7 @@ def test_the_text_fits_80_columns_and_the_json_its_schema(machine: AgentMachine,
     change(machine)
     done = machine("diagnose")
     wide = [
-        line for line in done.stdout.splitlines()
+        line for line in (done.stdout + machine("diagnose", "--verbose").stdout).splitlines()
         # Commands and paths of files are not wrapped.
         if len(line) > 80 and not commands_in(line) and str(machine.directory) not in line
     ]  # fmt: skip
@@ -480,7 +480,7 @@ def test_exit_codes_are_0_fine_1_wrong_3_unknown(machine: AgentMachine) -> None:
     machine.denied(f"{LOGS}/amazon-ssm-agent.log")
     done = machine("diagnose")
     assert done.returncode == 3
-    assert done.stdout.startswith("Unknown: cannot check waiting")
+    assert done.stdout.startswith("Unknown.\n  Cause    cannot check waiting")
     machine.stopped()
     assert machine("diagnose").returncode == 1
 
@@ -504,9 +504,9 @@ def test_the_shape_of_ssm_cli_is_kept_for_its_parsers(machine: AgentMachine) -> 
 
 def test_the_newest_version_comes_from_a_file(machine: AgentMachine, tmp_path: Path) -> None:
     (tmp_path / "VERSION").write_text("3.3.5000.0\n")
-    assert "3.3.5000.0 is published" in machine("diagnose", "--latest", str(tmp_path / "VERSION")).stdout
+    assert "3.3.5000.0 is published" in machine("diagnose", "--verbose", "--latest", str(tmp_path / "VERSION")).stdout
     (tmp_path / "VERSION").write_text("3.3.4851.0")
-    assert "the newest published" in machine("diagnose", "--latest", str(tmp_path / "VERSION")).stdout
+    assert "the newest published" in machine("diagnose", "--verbose", "--latest", str(tmp_path / "VERSION")).stdout
     (tmp_path / "VERSION").write_text("<html>")
     assert machine("diagnose", "--latest", str(tmp_path / "VERSION")).returncode == 3
     assert machine("diagnose", "--latest", str(tmp_path / "missing")).returncode == 3
@@ -541,11 +541,11 @@ def test_half_a_pair_of_keys_on_a_copied_disk_is_found(machine: AgentMachine, tm
     file = root / "root/.aws/credentials"
     file.write_text("[default]\naws_access_key_id = AKIAPLANTED\n")
     file.chmod(0o600)
-    done = run("--root", str(root), "diagnose", "--only", "credential-order", env=machine.env)
+    done = run("--root", str(root), "diagnose", "--verbose", "--only", "credential-order", env=machine.env)
     assert done.returncode == 1
     assert "only one key of the pair" in done.stdout
     file.write_text("[default]\naws_access_key_id = AKIAPLANTED\naws_secret_access_key = planted\n")
-    done = run("--root", str(root), "diagnose", "--only", "credential-order", env=machine.env)
+    done = run("--root", str(root), "diagnose", "--verbose", "--only", "credential-order", env=machine.env)
     assert done.returncode == 0
     assert "root uses shared-file" in done.stdout
 
@@ -556,12 +556,12 @@ def test_keys_that_others_may_read_fail_the_check_of_files_alone(machine: AgentM
     file = root / "root/.aws/credentials"
     file.write_text("[default]\naws_access_key_id = AKIAPLANTED\naws_secret_access_key = planted\n")
     file.chmod(0o644)
-    done = run("--root", str(root), "diagnose", "--only", "credential-order", env=machine.env)
+    done = run("--root", str(root), "diagnose", "--verbose", "--only", "credential-order", env=machine.env)
     assert done.returncode == 0, done.stdout
     assert "root uses shared-file" in done.stdout
     done = run("--root", str(root), "diagnose", "--only", "credential-files", env=machine.env)
     assert done.returncode == 1
-    assert done.stdout.startswith("Others may read the keys in /root/.aws/credentials. ")
+    assert done.stdout.startswith("Others may read the keys in /root/.aws/credentials.\n")
 
 
 def test_nothing_is_written_by_a_diagnosis(machine: AgentMachine, tmp_path: Path) -> None:
@@ -647,7 +647,7 @@ def words_of(text: str, directory: Path) -> str:
         text = text.replace(command.line, " ".join(("fingerprint", *command.words)))
     text = text.replace("(on that machine: `", "(`").replace(" (on that machine): ", ": ")
     text = text.replace("then on that machine: `", "then `")
-    return re.sub(r"\(on that machine: ([^)]*)\)", r"\1", text)
+    return re.sub(r" \(on that machine: ([^)]*)\)", r": \1", text)
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -657,6 +657,10 @@ def test_the_examples_of_the_documentation_match_the_output(machine: AgentMachin
     _, _, section = page.partition(f"## {name[0].upper()}{name[1:]}\n")
     block = section.partition("```\n")[2].partition("\n```")[0]
     assert words_of(block, machine.directory) == words_of(machine("diagnose").stdout, machine.directory)
+    verbose = section.partition("```\n")[2].partition("## ")[0].partition("```\n")[2].partition("\n```")[0]
+    if name == next(iter(BROKEN)):
+        done = machine("diagnose", "--verbose")
+        assert words_of(verbose, machine.directory) == words_of(done.stdout, machine.directory)
 
 
 def test_the_documentation_names_every_check() -> None:
@@ -759,5 +763,5 @@ def test_checks_that_do_not_apply_are_not_healthy(machine: AgentMachine) -> None
     # What was left out is not good either.
     done = machine("diagnose", "--only", "published,endpoint-ssm")
     assert done.returncode == 3
-    assert "Unknown: no check ran" in done.stdout
+    assert "Unknown.\n  Cause    no check ran" in done.stdout
     assert machine.diagnosis("imds", "vault").conclusion.text.startswith("The checks that ran found nothing wrong")
