@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from explain_claims import CIRCUMSTANCES, CLAIMS, NEW_ADDRESS, REBOOT, SAME_ADDRESS, asserted, causes_of
+from explain_claims import NEW_ADDRESS, OTHER_TEXT, REBOOT, SAME_ADDRESS, asserted, causes_of
 from explain_machines import pair, unmasked
 from explain_truth import (
     ADDED,
@@ -60,23 +60,23 @@ class Result:
 
     def __init__(self, truth: Truth, new_address: bool, explanation: Any) -> None:
         self.truth = truth
-        self.facts = truth.changes | truth.also | {REBOOT, NEW_ADDRESS if new_address else SAME_ADDRESS}
+        named = truth.changes | truth.also
+        self.facts = named | {REBOOT, NEW_ADDRESS if new_address else SAME_ADDRESS}
+        if truth.changes != {NOTHING}:
+            self.facts |= {OTHER_TEXT}
         causes = causes_of(explanation)
-        about = [name for name in causes if any(claim <= set(CHANGES) for claim in CLAIMS[name])]
-        self.first = (about or causes or [""])[0]
+        about = [(name, claims) for name, claims in causes if any(claim & set(CHANGES) for claim in claims)]
+        self.first = next((name for name, _ in (*about, *causes)), "")
         if truth.changes == {NOTHING}:
-            self.right = not about and all(self._holds(claim) for name in causes for claim in CLAIMS[name])
+            self.right = not about
         else:
-            self.right = bool(about) and all(
-                self._holds(claim) for claim in CLAIMS[about[0]] if not claim <= CIRCUMSTANCES
-            )
-        covered = frozenset(claim for name in about for group in CLAIMS[name] for claim in group)
+            self.right = bool(about) and all(claim & named for claim in about[0][1])
+        covered = frozenset(fact for _, claims in about for claim in claims for fact in claim & named)
         self.complete = self.right and all(self._covered(change, covered) for change in truth.changes - {NOTHING})
-        names = [*causes, *asserted(explanation)]
-        self.contradicted = tuple(
-            dict.fromkeys((name, " or ".join(sorted(claim))) for name in names for claim in CLAIMS[name]
-                          if not self._holds(claim))
-        )  # fmt: skip
+        self.contradicted = tuple(dict.fromkeys(
+            (name, " or ".join(sorted(claim - {OTHER_TEXT})))
+            for name, claims in (*causes, *asserted(explanation)) for claim in claims if not self._holds(claim)
+        ))  # fmt: skip
 
     def _holds(self, claim: frozenset[str]) -> bool:
         return bool(claim & self.facts)
@@ -173,9 +173,8 @@ def as_json(tables: dict[str, Table]) -> dict[str, Any]:
 
 def _wrong(row: dict[str, Any], title: str, result: Result, explanation: Any) -> str:
     true = ", ".join(change for change in CHANGES if change in result.truth.changes)
-    lines = [
-        f"{row['machine']}, {title}: {true}; the explanation has {', '.join(causes_of(explanation)) or 'no cause'}"
-    ]
+    named = ", ".join(name for name, _ in causes_of(explanation))
+    lines = [f"{row['machine']}, {title}: {true}; the explanation has {named or 'no cause'}"]
     lines += [f"  contradicted: {name} claims {claim}" for name, claim in result.contradicted]
     lines += [f"  {', '.join(names)}: {text}" for names, text, _ in explanation.changed]
     return "\n".join(lines)
@@ -192,7 +191,7 @@ def main() -> int:
     listed = 0
     for row, title, result, explanation in measure(options.corpus, options.limit):
         tables[title].add(result)
-        if listed < options.list_wrong and (not result.right or result.contradicted):
+        if listed < options.list_wrong and (not result.complete or result.contradicted):
             print(_wrong(row, title, result, explanation), file=sys.stderr)
             listed += 1
     print(printed(tables))

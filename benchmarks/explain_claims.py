@@ -1,7 +1,7 @@
-"""What the causes and events of an explanation claim, for `benchmarks/explain.py`.
+"""What the causes of an explanation claim, for `benchmarks/explain.py`.
 
-`CLAIMS` is the only part that depends on the names of `fingerprint.explanation`: a row for each name, and for each
-claim the facts of which one makes it true.
+`CLAIMS` and `WORDS` are the only parts that depend on the names and titles of `fingerprint.explanation`: for each cause
+its claims, and for each claim the facts of which one makes it true.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 from explain_truth import ADDED, FIRMWARE, MOVED, NOISE, PROCESSOR, REMOVED, REPLACED, SYSTEM, TOOL
 
 SAME_ADDRESS, NEW_ADDRESS, REBOOT = "same address", "new address", "reboot"
+# Of a pair with any difference in the text, whether or not it has another cause.
+OTHER_TEXT = "other text"
 # Facts that are true of no pair.
 NO_REBOOT, KERNEL, CARD, ORDER, DISKS = (
     "no reboot",
@@ -21,65 +23,68 @@ NO_REBOOT, KERNEL, CARD, ORDER, DISKS = (
     "other disks",
 )
 RENAMED, OTHER_ID, OTHER_UUID, OTHER_MACHINE = "renamed", "other machine ID", "other UUID", "another machine"
-NO_TABLE, VIRTUAL, RECIPE, AGENT = "no table", "virtual machine", "Windows recipe", "only the agent restarted"
+NO_TABLE, VIRTUAL, WINDOWS, CONTAINER = "no table", "virtual machine", "Windows", "container"
 CIRCUMSTANCES = frozenset((
     SAME_ADDRESS, NEW_ADDRESS, REBOOT, NO_REBOOT, KERNEL, CARD, ORDER, DISKS, RENAMED, OTHER_ID, OTHER_UUID,
-    OTHER_MACHINE, NO_TABLE, VIRTUAL, RECIPE, AGENT,
+    OTHER_MACHINE, NO_TABLE, VIRTUAL, WINDOWS, CONTAINER,
 ))  # fmt: skip
 
+Claims = tuple[frozenset[str], ...]
 
-def _all(*claims: str | tuple[str, ...]) -> tuple[frozenset[str], ...]:
+
+def _all(*claims: str | tuple[str, ...]) -> Claims:
     """Return claims that must all hold; of a tuple of facts one must."""
     return tuple(frozenset((claim,) if isinstance(claim, str) else claim) for claim in claims)
 
 
-_ANY_MODULES = (ADDED, REMOVED, REPLACED, MOVED)
-CLAIMS: dict[str, tuple[frozenset[str], ...]] = {
-    "": (),
-    # Events, by their titles.
-    "agent-restart": _all(AGENT), "reboot": _all(REBOOT, SAME_ADDRESS), "time-zone": _all(NO_REBOOT),
-    "dhcp-lease": _all(NEW_ADDRESS, NO_REBOOT), "reboot-dhcp": _all(REBOOT, NEW_ADDRESS),
-    "kernel-update": _all(KERNEL, REBOOT), "tool-upgrade": _all(TOOL, REBOOT, SAME_ADDRESS),
-    "os-upgrade": _all(TOOL, NEW_ADDRESS), "tool-installed": _all(NO_TABLE, NEW_ADDRESS),
-    "ram-added": _all((ADDED, REMOVED), REBOOT, NEW_ADDRESS), "firmware-update": _all(FIRMWARE, REBOOT, NEW_ADDRESS),
-    "nic-swap": _all(CARD, REBOOT, NEW_ADDRESS), "host-renamed": _all(RENAMED), "docker-first": _all(ORDER),
-    "disk-added": _all(DISKS), "live-migration": _all(VIRTUAL), "cold-move": _all(VIRTUAL),
-    "clone": _all(OTHER_MACHINE), "clone-renamed": _all(OTHER_MACHINE), "clone-new-id": _all(OTHER_MACHINE),
-    "vm-hardware-upgrade": _all(VIRTUAL), "cross-hypervisor-move": _all(VIRTUAL, NEW_ADDRESS),
-    "cross-hypervisor-same-ip": _all(VIRTUAL, SAME_ADDRESS), "container-recreated": _all(NO_TABLE),
-    "container-without-id": _all(NO_TABLE), "sd-card-copied": _all(OTHER_MACHINE),
-    "volatile-machine-id": _all(OTHER_ID), "wmic-to-cim": _all(RECIPE), "recipe-to-wql": _all(RECIPE),
-    "recipe-to-wmic": _all(RECIPE), "type-ids-moved": _all(RECIPE), "domain-join": _all(RECIPE),
-    "windows-disk-added": _all(RECIPE), "windows-clone-new-uuid": _all(RECIPE), "windows-clone-same-uuid": _all(RECIPE),
-    # Facts of the causes of single attributes.
-    "fact tool-version": _all(TOOL), "fact modules": _all(_ANY_MODULES), "fact firmware": _all(FIRMWARE),
-    "fact processor": _all(PROCESSOR), "fact system": _all((SYSTEM, FIRMWARE)), "fact uuid": _all(OTHER_UUID),
-    "fact uuid-turned": _all(OTHER_UUID), "fact maker": _all(SYSTEM), "fact nic": _all(CARD), "fact mac": _all(CARD),
-    "fact other-first": _all(ORDER), "fact filesystems": _all(DISKS), "fact address": _all(NEW_ADDRESS),
-    "fact renamed": _all(RENAMED), "fact other-id": _all(OTHER_ID), "fact table-gone": _all(NO_TABLE),
-    "fact table-appeared": _all(NO_TABLE), "fact tool-gone": _all(NO_TABLE), "fact tool-appeared": _all(NO_TABLE),
-    "noise": _all(NOISE), "text added, removed or replaced": _all((ADDED, REMOVED, REPLACED)),
-    "text moved": _all(_ANY_MODULES),
+# Those with `OTHER_TEXT` are statements about the text; they are right for a pair that has only text noise.
+_OF_TEXT = (NOISE, OTHER_TEXT)
+CLAIMS: dict[str, Claims] = {
+    "wmi-broken": _all(WINDOWS), "hash-recipe": _all(WINDOWS), "wmi-type-ids": _all(WINDOWS),
+    "windows-values": _all(WINDOWS), "windows-domain": _all(WINDOWS), "disks": _all(DISKS),
+    "table-gone": _all(NO_TABLE), "table-appeared": _all(NO_TABLE),
+    "tool-gone": _all(NO_TABLE), "tool-appeared": _all(NO_TABLE), "value-gone": _all(NO_TABLE),
+    "value-appeared": _all(NO_TABLE), "container": _all(CONTAINER), "tool-version": _all(TOOL),
+    "other-hardware": _all(OTHER_MACHINE), "hypervisor": _all(VIRTUAL), "main-board": _all(OTHER_UUID),
+    "system-identity": _all(OTHER_UUID), "uuid-turned": _all(OTHER_UUID), "processor": _all(PROCESSOR),
+    "processor-count": _all(PROCESSOR), "memory-replaced": _all(REPLACED), "memory-added": _all(ADDED),
+    "memory-removed": _all(REMOVED), "memory-moved": _all(MOVED), "firmware": _all(FIRMWARE),
+    "structures-gone": _all(_OF_TEXT), "structures-appeared": _all(_OF_TEXT), "processor-settings": _all(_OF_TEXT),
+    "system-data": _all((SYSTEM, FIRMWARE, *_OF_TEXT)), "text-noise": _all(_OF_TEXT),
+    "machine-id-invalid": _all(OTHER_ID), "machine-id": _all(OTHER_ID), "file-systems": _all(DISKS),
+    "network-card": _all(CARD), "bond-fail-over": _all(ORDER), "made-address": _all(ORDER),
+    "interface-order": _all(ORDER), "host-name": _all(RENAMED), "address": _all(NEW_ADDRESS),
+    "kernel": _all(KERNEL), "device-names": _all(DISKS), "reboot": _all(REBOOT), "link-times": _all(NO_REBOOT),
 }  # fmt: skip
+# The history of a machine that only its parts changed has none of these.
+HISTORY = _all(OTHER_MACHINE)
+# What a title says, whatever its name.
+WORDS: tuple[tuple[str, Claims], ...] = (
+    ("(new|another|other) (IP )?address", _all(NEW_ADDRESS)), ("same address", _all(SAME_ADDRESS)),
+    ("dmidecode (was upgraded|has another version)", _all(TOOL)),
+    ("firmware (update|has another version)", _all(FIRMWARE)),
+    ("modules were replaced", _all(REPLACED)), ("modules were added", _all(ADDED)),
+    ("modules were removed", _all(REMOVED)), ("modules were moved", _all(MOVED)),
+    ("processor was replaced|processors were", _all(PROCESSOR)), ("network card", _all(CARD)),
+)  # fmt: skip
+# The same for the details of the memory: a module in another slot was not replaced.
+_MEMORY_WORDS: tuple[tuple[str, Claims], ...] = (
+    (r"\b(added|removed|replaced)\b", _all((ADDED, REMOVED, REPLACED))),
+    (r"\bmoved\b", _all((MOVED, ADDED, REMOVED, REPLACED))),
+)
 
 
-def causes_of(explanation: Any) -> list[str]:
-    """Return the names of the causes that an explanation puts forward, the first one first."""
-    found = [event.name for event in explanation.events[:1]]
-    facts = {fact for cause in explanation.causes for fact in cause.facts}
-    # There is no event for a difference of the text alone.
-    if "hardware-equal" in facts and not facts & {"tool-version", "modules", "firmware", "processor", "system"}:
-        found.append("noise")
-    return found
+def causes_of(explanation: Any) -> list[tuple[str, Claims]]:
+    """Return name and claims of each cause that an explanation puts forward, the first one first."""
+    return [(cause.name, CLAIMS[cause.name]) for cause in explanation.composition.causes]
 
 
-def asserted(explanation: Any) -> list[str]:
-    """Return the further statements of an explanation: the facts of its causes, and words for memory modules."""
-    facts = dict.fromkeys(fact for cause in explanation.causes for fact in cause.facts)
-    found = [f"fact {fact}" for fact in facts if f"fact {fact}" in CLAIMS]
+def asserted(explanation: Any) -> list[tuple[str, Claims]]:
+    """Return name and claims of the further statements: the history, titles, and details of the memory."""
+    made = explanation.composition
+    titles = [*(event.title for event in explanation.events), *(cause.title for cause in made.causes)]
+    found = [] if made.history is None else [(f"history {made.history.name}", HISTORY)]
+    found += [(f"title: {words}", claims) for words, claims in WORDS for title in titles if re.search(words, title)]
     memory = next((cause.text for cause in explanation.causes if cause.name == "memory-hash"), "")
-    if re.search(r"\b(added|removed|replaced)\b", memory):
-        found.append("text added, removed or replaced")
-    if re.search(r"\bmoved\b", memory):
-        found.append("text moved")
-    return found
+    found += [(f"memory: {words}", claims) for words, claims in _MEMORY_WORDS if re.search(words, memory)]
+    return list(dict.fromkeys(found))

@@ -8,12 +8,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fingerprint.attributes.events import EVENTS
+from fingerprint.explanation.primitives import TITLES
 from paths import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -154,9 +154,64 @@ def test_modules_in_other_slots_have_several_right_names(modules_of: Any) -> Non
     assert (found.changes, found.also) == ({truth.REPLACED}, {truth.ADDED, truth.REMOVED})
 
 
-def test_each_event_has_its_claims(modules_of: Any) -> None:
+def test_each_cause_has_its_claims(modules_of: Any) -> None:
     claims = modules_of("explain_claims").CLAIMS
-    assert {event.name for event in EVENTS} <= set(claims)
+    assert set(TITLES) <= set(claims)
+
+
+def explained(*causes: str, title: str = "", history: str = "", memory: str = "") -> SimpleNamespace:
+    """An explanation with some causes, the title of an event, a history, and the cause of the memory's value."""
+    made = SimpleNamespace(
+        causes=[SimpleNamespace(name=name, title=TITLES[name]) for name in causes],
+        history=SimpleNamespace(name=history) if history else None,
+    )
+    return SimpleNamespace(
+        composition=made, events=[SimpleNamespace(title=title)], changed=(),
+        causes=[SimpleNamespace(name="memory-hash", text=memory)],
+    )  # fmt: skip
+
+
+FIRMWARE = {"bios": BIOS.replace("X1.07", "X1.08")}
+MOVED = {"memory": memory({"DIMM_A1": B, "DIMM_B1": A})}
+IN_OTHERS = {"memory": memory({"DIMM_A2": OTHER, "DIMM_B2": OTHER})}
+NOISE = {"system": SYSTEM.replace("00001", "00002")}
+
+
+@pytest.mark.parametrize(
+    ("new", "tool", "found", "result"),
+    [
+        # result: first cause right, all named, number of contradicted claims; the address is the same.
+        (FIRMWARE, "3.3", explained("firmware", "reboot"), (True, True, 0)),
+        (FIRMWARE, "3.3", explained("firmware", "text-noise", "reboot"), (True, True, 0)),
+        (FIRMWARE, "3.3", explained("text-noise", "firmware"), (False, False, 0)),
+        (FIRMWARE, "3.3", explained("reboot"), (False, False, 0)),
+        (FIRMWARE, "3.3", explained("firmware", "memory-added"), (True, True, 2)),
+        (FIRMWARE, "3.3", explained("firmware", "address"), (True, True, 2)),
+        (FIRMWARE, "3.3", explained("firmware", title="firmware update and new address"), (True, True, 1)),
+        (FIRMWARE, "3.3", explained("firmware", history="clone"), (True, True, 1)),
+        (FIRMWARE, "3.6", explained("tool-version", "firmware"), (True, True, 0)),
+        (FIRMWARE, "3.6", explained("tool-version"), (True, False, 0)),
+        (FIRMWARE, "3.3", explained("tool-version", "firmware"), (False, False, 2)),
+        (MOVED, "3.3", explained("memory-moved", memory="two modules moved"), (True, True, 0)),
+        (MOVED, "3.3", explained("memory-moved", memory="DIMM_A1 8 GB replaced by another module"), (True, True, 1)),
+        (MOVED, "3.3", explained("memory-replaced"), (False, False, 2)),
+        (IN_OTHERS, "3.3", explained("memory-replaced"), (True, True, 0)),
+        (IN_OTHERS, "3.3", explained("memory-added", "memory-removed"), (True, True, 0)),
+        (IN_OTHERS, "3.3", explained("memory-moved"), (False, False, 2)),
+        (NOISE, "3.3", explained("text-noise"), (True, True, 0)),
+        (NOISE, "3.3", explained("reboot"), (False, False, 0)),
+        ({}, "3.3", explained("reboot"), (True, True, 0)),
+        ({}, "3.3", explained("text-noise", "reboot"), (False, False, 1)),
+        ({}, "3.3", explained("kernel"), (True, True, 1)),
+    ],
+)  # fmt: skip
+def test_an_explanation_is_compared_with_the_truth(
+    new: dict[str, str], tool: str, found: Any, result: tuple[bool, bool, int], modules_of: Any
+) -> None:
+    benchmark = modules_of("explain")
+    truth = modules_of("explain_truth").true_changes(state(), state(**new), ("3.3", tool))
+    counted = benchmark.Result(truth, False, found)
+    assert (counted.right, counted.complete, len(counted.contradicted)) == result
 
 
 def test_the_reference_imports_nothing_of_the_product(modules_of: Any) -> None:
