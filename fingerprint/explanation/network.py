@@ -5,7 +5,15 @@ from __future__ import annotations
 from fingerprint._io.text import MAC_GAP, masked
 from fingerprint.errors import FingerprintError
 from fingerprint.explanation.analysis import Analysis, of
-from fingerprint.explanation.network_cards import OTHER_CARD, OTHER_FIRST, OTHER_SLAVE, UNKNOWN, address_change
+from fingerprint.explanation.network_cards import (
+    OTHER_CARD,
+    OTHER_FIRST,
+    OTHER_SLAVE,
+    UNKNOWN,
+    AddressChange,
+    address_change,
+    links_of_names,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,9 +49,9 @@ def hardware_address_analysis(saved: str, current: str, context: Context) -> Ana
         return of(OTHER_FIRST, f"{change}; {first} comes first now, {still} is still there", "other-first")
     if found.cause == UNKNOWN and names:
         # Which interfaces are cards was not recorded: the list of addresses has only names.
-        was = next((name for name, address in _names(context.before).items() if address == saved), "")
-        of_it = f" of {was}" if was else ""
-        return of(OTHER_CARD, f"{change}; the old address{of_it} is gone{_OR_MACHINE}", "nic")
+        pairs = [tuple(_names(side).items()) for side in (context.before, context.now)]
+        by_names = address_change(saved, current, *map(links_of_names, pairs), kernel=kernel)
+        found = AddressChange(by_names.cause, by_names.text, False)
     if found.cause == UNKNOWN:
         return Analysis(change, False, ("mac",))
     text = f"{change}; {found.text}{_OR_MACHINE if found.cause == OTHER_CARD else ''}"

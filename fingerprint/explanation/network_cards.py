@@ -7,13 +7,12 @@ sides (`Machine.links`).
 
 from __future__ import annotations
 
+from fingerprint.machine.base import Link
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from fingerprint.machine.base import Link
 
 # The causes, by their names in the explanation; `UNKNOWN` if the interfaces do not show one.
 OTHER_CARD, OTHER_SLAVE, OTHER_FIRST, MADE = "network-card", "bond-fail-over", "interface-order", "made-address"
@@ -23,6 +22,13 @@ _INFINIBAND_BYTES, _PORT_BYTES = 20, 8
 _KERNEL_OF_WSL = "microsoft"
 # The bus of Hyper-V's own network cards, on which a virtual function of Azure lies.
 _HYPERV_BUS = "vmbus"
+
+
+# Beginnings of the names of software interfaces, for recordings that have names and addresses only.
+_SOFTWARE_NAMES = (
+    "bond", "br-", "br0", "bridge", "cali", "cilium", "cni", "docker", "dummy", "flannel", "gre", "ifb", "ipvlan",
+    "lxc", "macvlan", "podman", "tailscale", "tap", "team", "tun", "veth", "virbr", "vlan", "vnet", "vxlan", "wg", "zt",
+)  # fmt: skip
 
 
 class AddressChange(Value):
@@ -42,6 +48,14 @@ class AddressChange(Value):
 def is_card(link: Link) -> bool:
     """Return whether an interface has a device behind it: no bridge, bond, veth, tap or tunnel."""
     return bool(link.bus)
+
+
+def links_of_names(links: Sequence[tuple[str, str]]) -> tuple[Link, ...]:
+    """Return interfaces for (name, address) pairs; a name that is not usual for a software interface is a card's."""
+    return tuple(
+        Link(name, address, "", "" if name.startswith(_SOFTWARE_NAMES) or "." in name else "device")
+        for name, address in links
+    )
 
 
 def card_key(link: Link) -> str:

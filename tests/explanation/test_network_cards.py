@@ -18,6 +18,7 @@ from fingerprint.explanation.network_cards import (
     card_key,
     cards,
     is_locally_administered,
+    links_of_names,
 )
 from fingerprint.machine.base import Link
 from shared import CASES
@@ -45,6 +46,7 @@ def bonded(active: str, first: str = "bond0") -> list[Link]:
 
 ETH = [card("eth0", A), card("eth1", B)]
 NETVSC = card("eth0", A, bus="vmbus")
+SOFTWARE = ("docker0", "br-72c019320e42", "veth12ab", "tap0", "dummy0", "virbr0", "cni0", "wg0", "eth0.100")
 KINDS: dict[str, tuple[list[Link], list[Link], str, str]] = {
     # name -> (interfaces before, now, kernel, cause); the addresses are those of the first interfaces.
     "bond": (bonded(A), bonded(B), "", OTHER_SLAVE),
@@ -60,7 +62,7 @@ KINDS: dict[str, tuple[list[Link], list[Link], str, str]] = {
     "bond made": (ETH, [*ETH[1:], software("bond0", B), ETH[0]], "", OTHER_FIRST),
     **{
         f"{name} made again": ([software(name, DOCKER), *ETH], [software(name, OTHER_DOCKER), *ETH], "", MADE)
-        for name in ("docker0", "br-72c019320e42", "veth12ab", "tap0", "dummy0", "virbr0", "cni0", "wg0", "eth0.100")
+        for name in SOFTWARE
     },
     "container": ([software("eth0", "02:42:ac:11:00:02")], [software("eth0", "02:42:ac:11:00:09")], "", MADE),
     "another bridge": ([software("br-1", DOCKER), *ETH], [software("br-2", OTHER_DOCKER), *ETH], "", OTHER_FIRST),
@@ -142,6 +144,14 @@ def test_unrecorded_interfaces_show_nothing() -> None:
     assert (found.cause, found.certain) == (OTHER_CARD, False)
     assert address_change(DOCKER, OTHER_DOCKER, [], [software("docker0", OTHER_DOCKER), *ETH]).cause == UNKNOWN
     assert address_change(A, B, [], ETH[::-1]).cause == OTHER_FIRST
+
+
+@pytest.mark.parametrize("name", [*SOFTWARE, "eth0", "ens18", "enp2s0f0", "Ethernet", "ib0", "wlan0"])
+def test_without_devices_names_stand_for_them(name: str) -> None:
+    pairs = [((name, DOCKER), ("eth9", A)), ((name, OTHER_DOCKER), ("eth9", A))]
+    before, now = map(links_of_names, pairs)
+    found = address_change(DOCKER, OTHER_DOCKER, before, now)
+    assert found.cause == (MADE if name in SOFTWARE else OTHER_CARD)
 
 
 def test_a_card_is_known_by_its_permanent_address() -> None:
