@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from shlex import quote
 
-from fingerprint.credentials.disk import UNPARSABLE
+from fingerprint.credentials.disk import UNPARSABLE, open_keys
 from fingerprint.credentials.profile_dialects import (
     ACCESS_KEY,
     BOTOCORE,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fingerprint.credentials.disk import Disk
     from fingerprint.credentials.source_values import Order, Source
 
+_MOST_PROFILES = 10
 _HALF = "only one key of the pair is set"
 _ROLE = "Correct source_profile or credential_source of this profile, or remove its role_arn"
 # Source and type of botocore's error -> kind, what is wrong ("" for botocore's own words), remedy. The first entry
@@ -101,11 +102,13 @@ def findings_of(
     if order.stopped_by in by_name:
         at = order.sources.index(by_name[order.stopped_by])
         raw: dict[str, Any] = next((one for one in answer["providers"] if one.get("source") == order.stopped_by), {})
-        found.append(_stopped(order.sources[at], raw, answer))
+        found.append(_stopped(order.sources[at], raw, answer, disk))
     if environ and environ.get("AWS_SECRET_ACCESS_KEY") and not environ.get("AWS_ACCESS_KEY_ID"):
         where = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
         remedy = "Set both variables, or run: unset AWS_SECRET_ACCESS_KEY"
         found.append(Finding("half-pair", f"{_HALF}: SDKs ignore it", where, remedy))
+    paths = dict.fromkeys(file["path"] for file in answer["files"].values() if file["state"] == "file")
+    found += [one for path in paths for one in open_keys(disk, path)]
     if answer["facts"]:
         found += _keys(answer, order)
         found += _of_winner(answer, order)
@@ -136,7 +139,9 @@ def _failed(answer: Mapping[str, Any], disk: Disk, environ: Mapping[str, str] | 
         if answer["facts"] and answer["facts"]["origins"][role]["misnamed"]:
             section = f"[profile {name}]" if role == "config" else f"[{name}]"
             return Finding("profile-missing", what, file["path"], f"Name its section {section} in this file")
-    exist = f" (there are: {', '.join(answer['profiles'])})" if answer["profiles"] else ""
+    listed = answer["profiles"][:_MOST_PROFILES]
+    more = ", and others" if len(answer["profiles"]) > len(listed) else ""
+    exist = f" (there are: {', '.join(listed)}{more})" if listed else ""
     return Finding("profile-missing", what, where, f"Run: {away}; or name an existing profile{exist}")
 
 
@@ -176,7 +181,7 @@ def _ignored(files: Mapping[str, Mapping[str, str]], user: str) -> Iterator[Find
         yield Finding("unreadable-file", what, file["path"], remedy)
 
 
-def _stopped(source: Source, raw: Mapping[str, Any], answer: Mapping[str, Any]) -> Finding:
+def _stopped(source: Source, raw: Mapping[str, Any], answer: Mapping[str, Any], disk: Disk) -> Finding:
     """Return the finding of a source whose error ends the search."""
     profile = answer["profile"]
     chain = answer["facts"].get("chain", [profile])
@@ -188,7 +193,9 @@ def _stopped(source: Source, raw: Mapping[str, Any], answer: Mapping[str, Any]) 
         return Finding(
             "process-missing", what, where, f"{hint} the path of an existing program into credential_process"
         )
-    error = raw.get("error", {"type": "", "message": ""})
+    error = raw.get("error", {"type": "", "message": "", "path": ""})
+    if error["type"] == "ConfigParseError":
+        return _unparsable(error["path"], disk)
     for name, kind, words, code, what, remedy in _ERRORS:
         if name == source.name and kind in ("", error["type"]) and words in error["message"]:
             what = (what or error["message"] or f"botocore stops with {error['type']}").rstrip(".")

@@ -112,7 +112,7 @@ def _answer(home: str, environ: Mapping[str, str] | None, root: str, run: bool) 
     options = ["-X", f"utf8={utf8}"] if utf8 in ("0", "1") else []
     try:
         done = subprocess.run(
-            [sys.executable, "-I", *options, "-c", _PROBE, *sys.path],
+            [sys.executable, "-I", *options, "-c", _PROBE, *map(str, sys.path)],
             input=json.dumps({"root": root, "run": run}).encode(), env=env, capture_output=True,
             timeout=_RUN_SECONDS if run else _SECONDS, check=False,
         )  # fmt: skip

@@ -224,11 +224,27 @@ def _program_fault(name: str, disk: Any) -> str:
         return "which this user may not execute"
     try:
         with open(path, "rb") as file:
-            first = file.readline(256)
+            first = file.read(256)
     except OSError:
         return ""
-    interpreter = os.fsdecode(first[2:].strip().split(None, 1)[0]) if first[:2] == b"#!" and first[2:].strip() else ""
-    return f"whose interpreter {interpreter} does not exist" if interpreter and not os.path.exists(interpreter) else ""
+    return "" if os.name == "nt" else _script_fault(first)
+
+
+def _script_fault(first: bytes) -> str:
+    """Return why the kernel does not start a file that begins with these bytes; "" for a binary, which it may know."""
+    if not first.startswith(b"#!"):
+        return "" if b"\0" in first else "which is a script without a first line of #! and its interpreter"
+    # A carriage return is part of the name.
+    words = first[2:].partition(b"\n")[0].strip(b" \t").split(None if b"\r" not in first else b" ")
+    interpreter = os.fsdecode(words[0]) if words else ""
+    if not os.path.exists(interpreter):
+        return f"whose interpreter {interpreter} does not exist"
+    if os.path.basename(interpreter) == "env" and len(words) == 2:
+        import shutil
+
+        program = os.fsdecode(words[1])
+        return "" if shutil.which(program) else f"whose interpreter {program} does not exist"
+    return ""
 
 
 def _facts(name: str, session: Any, parse: Callable[[str], Any], now: float) -> dict[str, Any]:

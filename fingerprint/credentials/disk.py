@@ -8,6 +8,7 @@ import stat
 from configparser import Error as IniError
 from configparser import RawConfigParser
 
+from fingerprint._io.text import printable
 from fingerprint.credentials.profile_dialects import SECRET_KEY
 from fingerprint.credentials.source_values import Finding
 
@@ -65,6 +66,15 @@ def parsed(data: bytes) -> RawConfigParser | None:
         # The parser's own message has the line, and with it a secret.
         return None
     return parser
+
+
+def open_keys(disk: Disk, path: str) -> list[Finding]:
+    """Return the finding that other users may read the keys in a file, if so; nothing for an unreadable file."""
+    try:
+        parser, mode = parsed(disk.read(path)), disk.mode(path)
+    except (OSError, ValueError):
+        return []
+    return open_mode(printable(path), mode, parser) if parser is not None else []
 
 
 def open_mode(path: str, mode: int, parser: RawConfigParser) -> list[Finding]:

@@ -14,7 +14,7 @@ from fingerprint._io.text import printable
 from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.agent.paths import SDK_CREDENTIALS, paths_of
 from fingerprint.credentials.agent_order import agent_order_of
-from fingerprint.credentials.disk import Disk, open_mode, parsed
+from fingerprint.credentials.disk import Disk, open_keys
 from fingerprint.credentials.profile_dialects import config_file, credentials_file
 from fingerprint.credentials.source_values import SHARED_FILE, Finding, Order
 from fingerprint.machine.live import LiveMachine
@@ -37,10 +37,10 @@ def credential_order(
     environ: Mapping[str, str] | None,
     *,
     root: str = "/",
-    platform: str = sys.platform,
     machine: Machine | None = None,
     is_user: bool | None = None,
     run: bool = False,
+    credentials: AgentCredentials | None = None,
     now: float | None = None,
 ) -> Order:
     """Return the sources of an SDK of a user; without botocore an undecided order without sources.
@@ -50,11 +50,11 @@ def credential_order(
         home: the home directory on the machine.
         environ: the environment; None if it is unknown, as for another user or a copied disk.
         root: root directory of a copied disk.
-        platform: the machine's `sys.platform`.
         machine: the machine with that root; None to make one.
         is_user: whether this process has the rights of the user, or more; None to take that from `environ`, which is
             that of the user, and from our own rights.
         run: run the credential_process, if an SDK would.
+        credentials: what the agent wrote of its last credentials; None if nothing can be read.
         now: seconds since 1970-01-01 UTC; None for the present.
     """
     from importlib.util import find_spec
@@ -74,21 +74,25 @@ def credential_order(
             order = sdk_order(user, home, environ, disk, root=root, is_user=is_user, run=run)
         except Unanswered as why:
             order = Order(user, "", (), "", f"{WITHOUT_BOTOCORE}: {why}", "", ())
-    findings = [*order.findings, *(one for path in paths for one in _open_keys(disk, path))]
+    findings = list(order.findings)
+    if not order.reader:
+        findings += [one for path in paths for one in open_keys(disk, path)]
     if not machine.copied:
         # The clock of a copied disk is unknown.
-        findings += _expired(order, agent_credentials(root, platform), now)
+        findings += _expired(order, credentials, now)
     return Order(
         order.user, order.reader, order.sources, order.winner, order.undecided, order.stopped_by, tuple(findings)
     )  # fmt: skip
 
 
 def agent_order(
-    *, registered: bool | None, root: str = "/", platform: str = sys.platform, machine: Machine | None = None
+    credentials: AgentCredentials | None, *, registered: bool | None, root: str = "/", platform: str = sys.platform,
+    machine: Machine | None = None,
 ) -> Order:  # fmt: skip
     """Return the sources of the agent.
 
     Args:
+        credentials: what the agent wrote of its last credentials; None if nothing can be read.
         registered: whether the vault has a complete registration; None if that is unknown.
         root: root directory of a copied disk.
         platform: the machine's `sys.platform`.
@@ -98,7 +102,7 @@ def agent_order(
     shared = paths.shared_credentials if paths.home else os.path.join(os.path.expanduser("~"), *SDK_CREDENTIALS)
     return agent_order_of(
         Disk(machine or LiveMachine(root)), "root" if paths.home else "SYSTEM", platform, shared, registered,
-        agent_credentials(root, platform), time(),
+        credentials, time(),
     )  # fmt: skip
 
 
@@ -116,15 +120,6 @@ def uses_shared(order: Order, credentials: AgentCredentials | None) -> bool | No
         return None
     where = f"{printable(credentials.file)}, profile {printable(credentials.profile)}"
     return any(one.name == SHARED_FILE == order.winner and one.where == where for one in order.sources)
-
-
-def _open_keys(disk: Disk, path: str) -> list[Finding]:
-    """Return the finding that other users may read the keys in a file, if so."""
-    try:
-        parser, mode = parsed(disk.read(path)), disk.mode(path)
-    except (OSError, ValueError):
-        return []
-    return open_mode(printable(path), mode, parser) if parser is not None else []
 
 
 def _expired(order: Order, credentials: AgentCredentials | None, now: float | None) -> list[Finding]:

@@ -20,6 +20,11 @@ def credentials(disk: Path, text: str) -> None:
     path.chmod(0o600)
 
 
+def ordered(disk: Path, *, registered: bool | None) -> Order:
+    found = agent_credentials(str(disk), "linux")
+    return agent_order(found, registered=registered, root=str(disk), platform="linux")
+
+
 def states(found: Order) -> dict[str, str]:
     return {source.name: str(source.state) for source in found.sources}
 
@@ -54,21 +59,21 @@ def test_agent_credentials_are_not_read_out_of_a_copied_disk(tmp_path: Path) -> 
 def test_the_agents_file_that_is_gone_is_found(tmp_path: Path) -> None:
     """It records where it wrote its keys; programs that use them have none."""
     agent_record(tmp_path, "2099-11-24T03:00:00Z")
-    found = agent_order(registered=True, root=str(tmp_path), platform="linux")
+    found = ordered(tmp_path, registered=True)
     assert [(one.kind, one.where) for one in found.findings] == [("shared-keys-missing", "/root/.aws/credentials")]
     credentials(tmp_path, f"[other]\n{KEYS}")
-    assert agent_order(registered=True, root=str(tmp_path), platform="linux").findings[0].kind == "shared-keys-missing"
+    assert ordered(tmp_path, registered=True).findings[0].kind == "shared-keys-missing"
     credentials(tmp_path, f"[default]\n{KEYS}")
-    found = agent_order(registered=True, root=str(tmp_path), platform="linux")
+    found = ordered(tmp_path, registered=True)
     assert (found.findings, found.winner) == ((), "registration")
     # Go's zero time: the agent has not received any.
     agent_record(tmp_path, "0001-01-01T00:00:00Z", retrieved="0001-01-01T00:00:00Z")
     (tmp_path / "root/.aws/credentials").unlink()
-    assert agent_order(registered=True, root=str(tmp_path), platform="linux").findings == ()
+    assert ordered(tmp_path, registered=True).findings == ()
     # Another node's record, or one from before it was deregistered, is not missed once it expired.
     for expires, kinds in (("2026-11-24T03:00:00Z", []), ("2099-11-24T03:00:00Z", ["shared-keys-missing"])):
         agent_record(tmp_path, expires)
-        found = agent_order(registered=False, root=str(tmp_path), platform="linux")
+        found = ordered(tmp_path, registered=False)
         assert [one.kind for one in found.findings] == kinds
 
 
@@ -78,11 +83,11 @@ def test_the_agents_other_file_and_profile_are_its_source(tmp_path: Path) -> Non
     path.parent.mkdir(parents=True)
     path.write_text(f"[node]\n{KEYS}")
     path.chmod(0o600)
-    found = agent_order(registered=True, root=str(tmp_path), platform="linux")
+    found = ordered(tmp_path, registered=True)
     # It does not read that file itself.
     assert (states(found)["shared-file"], found.findings) == ("absent", ())
     path.chmod(0o644)
-    found = agent_order(registered=True, root=str(tmp_path), platform="linux")
+    found = ordered(tmp_path, registered=True)
     assert [(one.kind, one.where) for one in found.findings] == [("open-mode", "/etc/aws/ssm-credentials")]
     assert uses_shared(credential_order("root", "/root", None, root=str(tmp_path)),
                        agent_credentials(str(tmp_path), "linux")) is None  # fmt: skip
@@ -95,7 +100,7 @@ def test_the_agent_uses_its_registration_first(tmp_path: Path, registered: bool 
     path.parent.mkdir(parents=True)
     path.write_text(f"[default]\n{KEYS}")
     path.chmod(0o600)
-    found = agent_order(registered=registered, root=str(tmp_path), platform="linux")
+    found = ordered(tmp_path, registered=registered)
     assert (found.reader, found.winner) == ("amazon-ssm-agent", winner)
     assert bool(found.undecided) is (registered is None)
     assert states(found)["default-host-management"] == "present"

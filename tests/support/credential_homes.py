@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -166,6 +167,9 @@ HOMES: dict[str, Home] = {
         {CONFIG: f"[default]\n{ROLE}credential_source = EcsContainer\n"},
         {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{server}/keys"}, "assume-role",
     ),
+    "role from a closed instance": Home(
+        {CONFIG: f"[default]\n{ROLE}credential_source = Ec2InstanceMetadata\n"}, {}, ERROR, ("source-empty",)
+    ),
     "role from the instance": Home(
         {CONFIG: f"[default]\n{ROLE}credential_source = Ec2InstanceMetadata\n"},
         {**OPEN, "AWS_EC2_METADATA_SERVICE_ENDPOINT": "{server}/"}, "assume-role",
@@ -221,6 +225,10 @@ HOMES: dict[str, Home] = {
         {CONFIG: SESSION.replace(SSO, f"{SSO}sso_region = us-east-1\n")}, {}, ERROR, ("sso-invalid",)
     ),
     "sso account alone": Home({CONFIG: "[default]\nsso_account_id = 111122223333\n"}, {}, ERROR, ("sso-invalid",)),
+    "login without token": Home(
+        {CONFIG: "[default]\nlogin_session = arn:aws:iam::111122223333:user/x\n"},
+        {}, ERROR, ("login-token" if find_spec("awscrt") else "login-dependency",),
+    ),
     "keys over login": Home(
         {SHARED: DEFAULT, CONFIG: "[default]\nlogin_session = arn:aws:iam::111122223333:user/x\n"}, {}, "shared-file"
     ),
@@ -253,6 +261,13 @@ HOMES: dict[str, Home] = {
         {"p": PRINT.replace("/bin/sh", "/nowhere/sh"), CONFIG: "[default]\ncredential_process = {home}/p\n"},
         {}, ERROR, ("process-missing",),
     ),
+    "process without an interpreter line": Home(
+        {"p": "echo planted\n", CONFIG: "[default]\ncredential_process = {home}/p\n"}, {}, ERROR, ("process-missing",)
+    ),
+    "process with a carriage return": Home(
+        {"p": PRINT.replace("\n", "\r\n").encode(), CONFIG: "[default]\ncredential_process = {home}/p\n"},
+        {}, ERROR, ("process-missing",),
+    ),
     "process with an open quote": Home(
         {CONFIG: '[default]\ncredential_process = "{home}/p\n'}, {}, ERROR, ("process-invalid",)
     ),
@@ -279,6 +294,7 @@ HOMES: dict[str, Home] = {
         {"x/keys": DEFAULT}, {"AWS_SHARED_CREDENTIALS_FILE": "$HOME/x/keys"}, "shared-file"
     ),
     "tilde in the config variable": Home({"c": DEFAULT}, {"AWS_CONFIG_FILE": "~/c"}, "config-file"),
+    "empty credentials variable": Home({SHARED: DEFAULT}, {"AWS_SHARED_CREDENTIALS_FILE": ""}, ""),
     "variable names a missing file": Home(
         {SHARED: DEFAULT}, {"AWS_SHARED_CREDENTIALS_FILE": "{home}/gone"}, ""
     ),
@@ -331,6 +347,7 @@ HOMES: dict[str, Home] = {
     ),
     "boto": Home({".boto": f"[Credentials]\n{KEYS}"}, {}, "boto-config"),
     "boto by its variable": Home({"b": f"[Credentials]\n{KEYS}"}, {"BOTO_CONFIG": "~/b"}, "boto-config"),
+    "boto with a mark": Home({".boto": f"\ufeff[Credentials]\n{KEYS}"}, {}, ERROR, ("unparsable-file",)),
     "half a pair of boto": Home({".boto": "[Credentials]\naws_access_key_id = A\n"}, {}, ERROR, ("half-pair",)),
     "container": Home({}, {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{server}/keys"}, "container"),
     "shared file over container": Home(

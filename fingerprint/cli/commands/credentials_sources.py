@@ -12,7 +12,13 @@ from fingerprint.cli.context import vault_of
 from fingerprint.cli.extras import install_remedy
 from fingerprint.cli.output import colored, folded, print_json, write
 from fingerprint.credentials.source_values import ENVIRONMENT, Finding, Order, State
-from fingerprint.credentials.sources import agent_credentials, agent_order, credential_order, uses_shared
+from fingerprint.credentials.sources import (
+    WITHOUT_BOTOCORE,
+    agent_credentials,
+    agent_order,
+    credential_order,
+    uses_shared,
+)
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError, VaultError, VaultMissing
 from fingerprint.vault.locations import is_own
 
@@ -38,10 +44,10 @@ def run(arguments: Arguments) -> int:
             "--run-process and --root are mutually exclusive: programs of a copied disk are not run",
             remedy="Omit one of them",
         )
-    orders = _orders(arguments)
-    registered = _registered(arguments)
     agent = agent_credentials(arguments.root)
-    own = agent_order(registered=_REGISTERED[registered], root=arguments.root)
+    orders = _orders(arguments, agent)
+    registered = _registered(arguments)
+    own = agent_order(agent, registered=_REGISTERED[registered], root=arguments.root)
     now = time()
     if arguments.output == "json":
         print_json("credentials sources", credentials_sources_answer(orders, own, registered, agent, now))
@@ -54,21 +60,23 @@ def run(arguments: Arguments) -> int:
     return EXIT_CANNOT_TELL if any(order.undecided for order in orders) else EXIT_OK
 
 
-def _orders(arguments: Arguments) -> list[Order]:
+def _orders(arguments: Arguments, agent: AgentCredentials | None) -> list[Order]:
     """Return the order of SDKs for whoever asks, and for root; of a copied disk for root only."""
     if arguments.root != "/":
-        return [credential_order("root", paths_of("linux").home, None, root=arguments.root)]
+        return [credential_order("root", paths_of("linux").home, None, root=arguments.root, credentials=agent)]
     may_run = bool(arguments.run_process)
     environ: Mapping[str, str] | None = os.environ if is_own(os.environ) else None
     if sys.platform == "win32":
-        return [credential_order(os.environ.get("USERNAME", "you"), os.path.expanduser("~"), environ, run=may_run)]
+        user, home = os.environ.get("USERNAME", "you"), os.path.expanduser("~")
+        return [credential_order(user, home, environ, run=may_run, credentials=agent)]
     import pwd
 
     own, admin = pwd.getpwuid(os.geteuid()), pwd.getpwuid(0)
     home = (environ["HOME"] if environ and environ.get("HOME") else "") or own.pw_dir
-    orders = [credential_order(own.pw_name, home, environ, run=may_run and environ is not None)]
+    may_run = may_run and environ is not None
+    orders = [credential_order(own.pw_name, home, environ, run=may_run, credentials=agent)]
     if own.pw_uid != admin.pw_uid:
-        orders.append(credential_order(admin.pw_name, admin.pw_dir, None))
+        orders.append(credential_order(admin.pw_name, admin.pw_dir, None, credentials=agent))
     return orders
 
 
@@ -99,8 +107,9 @@ def _head(order: Order) -> tuple[str, str]:
     if order.stopped_by:
         return f"For {order.user} SDKs stop with an error at {order.stopped_by}{unless}{reader}.", "bad"
     if order.winner:
-        return f"For {order.user}: {order.winner} wins{unless}{reader}.", "good"
-    if order.undecided and not order.reader:
+        untried = any(one.name == order.winner and one.reason for one in order.sources)
+        return f"For {order.user}: {order.winner} wins{', if it answers' if untried else ''}{unless}{reader}.", "good"
+    if order.undecided == WITHOUT_BOTOCORE:
         return f"For {order.user}: {order.undecided}. {install_remedy('aws')}", "doubt"
     if order.undecided:
         return f"For {order.user} it is not known which wins: {order.undecided}{reader}.", "doubt"

@@ -11,7 +11,7 @@ from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.credentials.agent_order import SHARED_KEYS_MISSING
 from fingerprint.credentials.disk import OPEN_MODE
 from fingerprint.credentials.source_values import SHARED_FILE, State
-from fingerprint.credentials.sources import AGENT_KEYS_EXPIRED, agent_order, credential_order
+from fingerprint.credentials.sources import AGENT_KEYS_EXPIRED, agent_order, credential_order, uses_shared
 from fingerprint.diagnose.result import failed, not_on_disk, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
@@ -88,8 +88,10 @@ def order(site: Site) -> Finding:
     """Check which source of credentials root's programs use, and which ones it shadows."""
     if site.recorded:
         return skipped("a recording holds no credential files")
-    found = _root_order(site)
-    own = agent_order(registered=_registered(site), root=site.root, machine=site.machine.unrecorded)
+    record = agent_credentials(site)
+    credentials = None if isinstance(record, OSError) else record
+    found = _root_order(site, credentials)
+    own = agent_order(credentials, registered=_registered(site), root=site.root, machine=site.machine.unrecorded)
     shadowed = [f"{one.name} is shadowed by {one.shadowed_by}" for one in found.sources if one.shadowed_by]
     sources = [f"{one.name}: {one.state}{f' ({one.reason})' if one.reason else ''}" for one in found.sources]
     # These are other checks: `credential-files` and `credentials`.
@@ -107,9 +109,12 @@ def order(site: Site) -> Finding:
     if unread is not None and not found.winner:
         return unknown(f"{unread.where}: {unread.reason}", *sources, remedy=site.rights)
     node = "; the agent of a registered node uses its registration in any case" if is_registered(site) else ""
-    if found.winner and found.winner != SHARED_FILE and is_registered(site):
+    shared = uses_shared(found, credentials)
+    if found.winner and (found.winner != SHARED_FILE or shared is False) and is_registered(site):
+        where = next(one.where for one in found.sources if one.name == found.winner)
+        text = f"root uses {found.winner} ({where}) instead of the credentials that the agent shares"
         return warned(
-            f"root uses {found.winner} instead of the credentials that the agent shares", *shadowed, *sources,
+            text, *shadowed, *sources,
             remedy="Programs of root do not use the node's credentials: remove the others if that is not intended",
             command="fingerprint credentials sources",
         )  # fmt: skip
@@ -128,11 +133,12 @@ def _command(site: Site, finding: SourceFinding, has_others: bool) -> str:
     return "fingerprint credentials sources" if has_others else ""
 
 
-def _root_order(site: Site) -> Order:
+def _root_order(site: Site, credentials: AgentCredentials | None) -> Order:
     environ: Mapping[str, str] | None = None
     if site.root == "/" and sys.platform != "win32" and os.geteuid() == 0:
         environ = os.environ
-    return credential_order("root", site.paths.home, environ, root=site.root, machine=site.machine.unrecorded)
+    machine = site.machine.unrecorded
+    return credential_order("root", site.paths.home, environ, root=site.root, machine=machine, credentials=credentials)
 
 
 def _registered(site: Site) -> bool | None:
