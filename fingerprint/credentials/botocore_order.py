@@ -81,6 +81,8 @@ def sdk_order(
         Unanswered: the interpreter did not start or ended without an answer.
     """
     answer = _answer(home, environ, root, run)
+    if answer["failed"] and answer["failed"]["type"] in ("network", "process"):
+        raise Unanswered(f"botocore requires a {answer['failed']['type']} before it asks the first source")
     reader = f"botocore {answer['version']}"
     names = {"profile": answer["profile"], **{role: file["path"] for role, file in answer["files"].items()}}
     sources = [_source(one, names) for one in answer["providers"]]

@@ -60,8 +60,7 @@ class Needed(BaseException):
 def main() -> None:
     """Read a request from standard input and write the answer to standard output.
 
-    The request: `path`, the sys.path of the caller; `root`, of a copied disk or "/"; `run`, whether a
-    credential_process may run.
+    The request: `root`, of a copied disk or "/"; `run`, whether a credential_process may run.
     """
     request = json.load(sys.stdin)
     sys.stdout.write(json.dumps(_answer(request["root"], bool(request["run"]))))
@@ -95,8 +94,8 @@ def _answer(root: str, run: bool) -> dict[str, Any]:
 
     `version` of botocore; `profile`; `profiles`, the names that exist; `files`, role -> path, state and reason;
     `providers`, each with method, outcome ("none", "credentials", "network", "process", "error") and what is known of
-    it; `failed`, the error that no provider gets past, None without one; `facts`, settings of the profile that
-    findings are made of.
+    it; `failed`, the error that no provider gets past, None without one (its type is "network" or "process" if
+    botocore requires these before it asks the first one); `facts`, settings of the profile that findings are made of.
     """
     import botocore
     import botocore.configloader

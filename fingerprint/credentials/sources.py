@@ -73,7 +73,7 @@ def credential_order(
         try:
             order = sdk_order(user, home, environ, disk, root=root, is_user=is_user, run=run)
         except Unanswered as why:
-            order = Order(user, "", (), "", f"{WITHOUT_BOTOCORE}: {why}", "", ())
+            order = Order(user, "", (), "", f"which source SDKs use is unknown: {why}", "", ())
     findings = list(order.findings)
     if not order.reader:
         findings += [one for path in paths for one in open_keys(disk, path)]

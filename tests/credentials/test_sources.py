@@ -197,19 +197,21 @@ def test_a_closed_file_is_unknown_only_to_others_than_its_reader(tmp_path: Path)
         shutil.rmtree(home)
 
 
+NO_BOTOCORE = (
+    "import sys, importlib.util as u; real = u.find_spec;"
+    "u.find_spec = lambda name, *a: None if name == 'botocore' else real(name, *a);"
+    "from fingerprint.cli import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
 @pytest.mark.parametrize("shown", ["text", "json"])
 def test_without_botocore_the_order_of_sdks_is_unknown(tmp_path: Path, shown: str) -> None:
     """It is not guessed; what the agent does with the same files is still shown."""
     disk = tmp_path / "disk"
     (disk / "root").mkdir(parents=True)
     written(disk / "root", "credentials", f"[default]\n{KEYS}")
-    script = (
-        "import sys, importlib.util as u; real = u.find_spec;"
-        "u.find_spec = lambda name, *a: None if name == 'botocore' else real(name, *a);"
-        "from fingerprint.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
     words = ["--root", str(disk), "credentials", "sources", "--output", shown]
-    done = subprocess.run([sys.executable, "-I", "-c", script, *words], env=environment(tmp_path / "state"),
+    done = subprocess.run([sys.executable, "-I", "-c", NO_BOTOCORE, *words], env=environment(tmp_path / "state"),
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 3, done.stderr
     if shown == "text":
@@ -222,6 +224,20 @@ def test_without_botocore_the_order_of_sdks_is_unknown(tmp_path: Path, shown: st
         [user] = answer["users"]
         assert (user["reader"], user["winner"], user["sources"]) == (None, None, [])
         assert {one["name"]: one["state"] for one in answer["agentOrder"]["sources"]}["shared-file"] == "present"
+
+
+def test_without_botocore_the_check_of_diagnose_is_skipped(tmp_path: Path) -> None:
+    """Not for what is wrong with the agent's own files."""
+    disk = tmp_path / "disk"
+    (disk / "root").mkdir(parents=True)
+    words = ["--root", str(disk), "diagnose", "--only", "credential-order", "--output", "json"]
+    for text, outcome in ((f"[default]\n{KEYS}", "skipped"), ("[default]\naws_access_key_id = A\n", "fail")):
+        written(disk / "root", "credentials", text)
+        done = subprocess.run([sys.executable, "-I", "-c", NO_BOTOCORE, *words], env=environment(tmp_path / "state"),
+                              capture_output=True, text=True, check=False)  # fmt: skip
+        [check] = json.loads(done.stdout)["checks"]
+        assert check["outcome"] == outcome, done.stderr
+        assert ("unknown without botocore" in check["text"]) is (outcome == "skipped")
 
 
 @pytest.mark.parametrize("known", [False, True])

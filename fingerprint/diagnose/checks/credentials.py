@@ -11,7 +11,13 @@ from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.credentials.agent_order import SHARED_KEYS_MISSING
 from fingerprint.credentials.disk import OPEN_MODE
 from fingerprint.credentials.source_values import SHARED_FILE, State
-from fingerprint.credentials.sources import AGENT_KEYS_EXPIRED, agent_order, credential_order, uses_shared
+from fingerprint.credentials.sources import (
+    AGENT_KEYS_EXPIRED,
+    WITHOUT_BOTOCORE,
+    agent_order,
+    credential_order,
+    uses_shared,
+)
 from fingerprint.diagnose.result import failed, not_on_disk, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
@@ -103,8 +109,10 @@ def order(site: Site) -> Finding:
             f"{first.where}: {first.what}", *(f"{one.where}: {one.what}" for one in others), *sources,
             remedy=first.remedy, command=_command(site, first, bool(others)),
         )  # fmt: skip
+    if found.undecided == WITHOUT_BOTOCORE:
+        return skipped(f"{found.undecided} (the extra aws)")
     if not found.reader:
-        return skipped(f"{found.undecided}: the extra aws has it")
+        return unknown(found.undecided)
     unread = next((one for one in found.sources if one.state == State.UNREADABLE), None)
     if unread is not None and not found.winner:
         return unknown(f"{unread.where}: {unread.reason}", *sources, remedy=site.rights)
