@@ -6,13 +6,15 @@ import os
 import re
 from itertools import combinations
 
-from fingerprint.agent.paths import LOGS, UPDATE_LOG
+from fingerprint.agent.paths import LOGS, UPDATE_LOG, WORKER
 from fingerprint.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+# A configuration for Windows may give each program its own log.
+_NAMES = (*LOGS, UPDATE_LOG, f"{WORKER}.log")
 _PACKED = re.compile(r"\.(?:gz|xz|bz2|zst|zstd|lzma|Z)$")
 # What rotation adds to a name: a number, a day or second, ".old".
 _NUMBER = re.compile(r"\.(\d{1,4})$")
@@ -141,8 +143,7 @@ def _in_directory(path: str) -> list[str]:
 
 
 def _is_agents(name: str) -> bool:
-    part = Part(name)
-    return part.log in (*LOGS, UPDATE_LOG)
+    return Part(name).log in _NAMES
 
 
 def _unreadable(error: OSError) -> None:

@@ -98,6 +98,7 @@ def test_a_directory_gives_the_logs_of_the_agent_in_it(tmp_path: Path) -> None:
     directory = tmp_path / "var" / "log" / "amazon" / "ssm"
     directory.mkdir(parents=True)
     stored(log, (f"{MAIN}.1", f"{MAIN}.2.gz", MAIN), directory)
+    (directory / "ssm-agent-worker.log").touch()
     (directory / "audits").mkdir()
     (directory / "audits" / "amazon-ssm-agent-audit-2026-11-24").write_text("SchemaVersion=1\n")
     (directory / "other.bin").write_bytes(b"PK\x03\x04")
