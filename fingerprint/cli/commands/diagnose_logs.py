@@ -86,6 +86,7 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
         (head(now, when), _COLORS[_EXIT_CODES[now.state]]), quoted(now.cause, reveal=arguments.reveal),
         [(step, "") for step in steps], arguments, evidence=_failed(timeline, when),
     )  # fmt: skip
+    _print_unknown(timeline, arguments)
     if not arguments.verbose:
         print_rest(_rest(timeline, steps))
         return
@@ -94,11 +95,6 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
     lines_read = times(timeline.lines, "line", "lines")
     others = f", {timeline.others} of them of other programs" if timeline.others else ""
     write(f"  Read       {lines_read}{others}, {timeline.unknown} not understood; times in {clock}")
-    if timeline.first_unknown is not None:
-        path, number, unknown_text = timeline.first_unknown
-        first = f"{path}:{number}: {quoted(unknown_text, reveal=arguments.reveal)}"
-        for row, line in enumerate(folded(f"the first line that was not understood is {printable(first)}", 66)):
-            write(f"  {'Unknown' if row == 0 else '':10} {line}")
     if timeline.versions:
         write(f"  Agent      {' -> '.join(timeline.versions)}")
     if now.since:
@@ -154,6 +150,17 @@ def _rest(timeline: Timeline, steps: list[str]) -> list[str]:
     rest = [times(len(steps) - 1, "more step", "more steps")] if len(steps) > 1 else []
     events = len(timeline.events) + timeline.dropped
     return [*rest, *([times(events, "event", "events")] if events else []), times(timeline.lines, "line", "lines")]
+
+
+def _print_unknown(timeline: Timeline, arguments: Arguments) -> None:
+    """Print how many lines were not understood, and the first of them: what they would have shown is not known."""
+    if timeline.first_unknown is None:
+        return
+    path, number, text = timeline.first_unknown
+    first = f"{path}:{number}: {quoted(text, reveal=arguments.reveal)}"
+    counted = f"{times(timeline.unknown, 'line was', 'lines were')} not understood, the first: {printable(first)}"
+    for row, line in enumerate(folded(counted, 66)):
+        write(f"  {'Unknown' if row == 0 else '':8} {line}")
 
 
 def _print_beside(timeline: Timeline, when: Callable[[str], str], arguments: Arguments) -> None:
