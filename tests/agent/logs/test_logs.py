@@ -275,7 +275,7 @@ def command(tmp_path: Path, *words: str, text: str = LOG) -> Any:
 
 
 def test_the_command_shows_score_conclusion_and_steps(tmp_path: Path) -> None:
-    done = command(tmp_path)
+    done = command(tmp_path, "--verbose")
     assert done.returncode == 1
     assert "3/9 = 33.3 %" in done.stdout
     assert [text for text in done.stdout.splitlines() if len(text) > 80 and not commands_in(text)] == []
@@ -310,7 +310,10 @@ def test_a_log_comes_complete_through_a_pipe(tmp_path: Path, source: str, packed
 
 def test_a_compressed_log_is_read_in_any_chunks(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [COMMAND, "diagnose", "logs", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(tmp_path)
+        [COMMAND, "diagnose", "logs", "--verbose", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(tmp_path),
     ) as process:
         assert process.stdin is not None
         data = gzip.compress(LOG.encode())
@@ -349,8 +352,8 @@ def test_ids_in_a_log_are_masked_unless_revealed(tmp_path: Path) -> None:
     secret = "5f0c7b3a9e1d4c6f8a2b4d6e8f0a1c3e"
     differs = f"The hardware ID ({secret}\n) has changed from the registered value ({secret[::-1]}\n)."
     text = line("08:00:00", "ERROR", differs)
-    assert secret not in command(tmp_path, text=text).stdout
-    assert secret in command(tmp_path, "--reveal", text=text).stdout
+    assert secret not in command(tmp_path, "--verbose", text=text).stdout
+    assert secret in command(tmp_path, "--verbose", "--reveal", text=text).stdout
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -358,7 +361,8 @@ def test_the_timeline_has_ids_masked_and_no_passwords(tmp_path: Path, form: str)
     node, account = "mi-0123456789abcdef0", "123456789012"
     error = f'RequestError: arn:aws:sts::{account}:role/{node}, "http://bob:hunter2@proxy:80"'
     text = line("08:00:00", "ERROR", f"Retrieve credentials produced error: {error}")
-    answer = command(tmp_path, "--output", form, text=text).stdout
-    revealed = command(tmp_path, "--output", form, "--reveal", text=text).stdout
+    words = ("--verbose",) if form == "text" else ()
+    answer = command(tmp_path, "--output", form, *words, text=text).stdout
+    revealed = command(tmp_path, "--output", form, "--reveal", *words, text=text).stdout
     assert [one for one in (node, account, "hunter2") if one in answer] == []
     assert [one for one in (node, account, "hunter2") if one in " ".join(revealed.split())] == [node, account]
