@@ -48,7 +48,7 @@ def upgraded(tmp_path: Path) -> Place:
 
 
 def test_explain_names_causes_event_state_and_remedies(upgraded: Place) -> None:
-    done = upgraded("explain")
+    done = upgraded("explain", "--verbose")
     assert done.returncode == 1
     assert done.stdout.startswith("NOT THE SAME MACHINE\n  rule 5: 3 of 9 attributes match, 33.3 %")
     text = " ".join(done.stdout.split())
