@@ -20,6 +20,7 @@ _LINES, _KERNEL_LINES = 200, 1000
 _AUDIT_BYTES = 1024 * 1024
 _SECONDS = 8.0
 _SELINUX = re.compile(r"avc:\s+denied\s+\{ ([^}]*) \}")
+_FIELD = re.compile(r'\b([a-z]+)=(?:"([^"]*)"|([^\s"]+))')
 _APPARMOR = re.compile(r'apparmor="DENIED"')
 
 
@@ -67,15 +68,11 @@ def denial(line: str) -> Denial | None:
     selinux = _SELINUX.search(line)
     if (selinux is None and not _APPARMOR.search(line)) or not names_agent(line) or "permissive=1" in line:
         return None
-    program, path = _field(line, "comm"), _field(line, "path") or _field(line, "name")
+    fields = {name: quoted or plain for name, quoted, plain in _FIELD.findall(line)}
+    program, path = fields.get("comm", ""), fields.get("path") or fields.get("name", "")
     if selinux is not None:
-        return Denial("SELinux", selinux[1].strip(), program, path, _field(line, "scontext"), line)
-    return Denial("AppArmor", _field(line, "operation"), program, path, _field(line, "profile"), line)
-
-
-def _field(line: str, name: str) -> str:
-    found = re.search(rf'\b{name}=(?:"([^"]*)"|(\S+))', line)
-    return (found[1] or found[2] or "") if found else ""
+        return Denial("SELinux", selinux[1].strip(), program, path, fields.get("scontext", ""), line)
+    return Denial("AppArmor", fields.get("operation", ""), program, path, fields.get("profile", ""), line)
 
 
 def _read(machine: Machine, words: tuple[str, ...]) -> list[str]:
