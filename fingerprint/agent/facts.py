@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Generic, TypeVar
 
+    from fingerprint.agent.host_states import HostStates
+    from fingerprint.agent.identity_config import AgentCredentials
     from fingerprint.agent.logs import Timeline
     from fingerprint.agent.next_check import NextCheck
     from fingerprint.machine.base import Machine, Process
@@ -207,12 +209,24 @@ class AgentFacts:
         return next_check(self.machine, timeline=timeline, processes=processes)
 
     @fact
-    def credentials_since(self) -> float | None:
-        """When the agent last got credentials by identity_config.json, seconds since 1970-01-01; None if unknown."""
+    def agent_credentials(self) -> AgentCredentials | None:
+        """What the agent wrote about its last credentials; None if that is missing, unreadable or invalid."""
         try:
-            credentials = parse_agent_credentials(self.machine.read_file(self.paths.identity))
+            return parse_agent_credentials(self.machine.read_file(self.paths.identity))
         except OSError:
             return None
+
+    @fact
+    def states(self) -> HostStates:
+        """The states of the agent's parts, by its logs and its host."""
+        from fingerprint.agent.host_states import host_states
+
+        return host_states(self)
+
+    @fact
+    def credentials_since(self) -> float | None:
+        """When the agent last got credentials by identity_config.json, seconds since 1970-01-01; None if unknown."""
+        credentials = self.agent_credentials
         got = credentials.retrieved if credentials else None
         # A time in the future was written by a wrong clock.
         return got if got is not None and got <= self.machine.now() + GRACE_SECONDS else None

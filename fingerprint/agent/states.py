@@ -65,7 +65,7 @@ STATES: Mapping[str, Mapping[str, str]] = {
     LOG: {
         UNKNOWN: "not compared with a clock",
         "current": "it ends within the last 65 minutes, or nothing has to be in it",
-        "silent": "the agent runs, and it ends more than 65 minutes ago or before this process began",
+        "silent": "it ends more than 65 minutes ago, or before this process began",
         "ahead": "its last line is later than the host's clock: the clock was set back",
         "empty": "it is missing, unreadable, or has no line of the agent",
     },

@@ -297,6 +297,13 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
             "cannot-tell", f"Unknown: no check ran ({unasked}).", "", results[0].name, (), "Unknown",
             f"no check ran ({unasked})",
         )  # fmt: skip
+    waits = next((one for one in results if one.name == "waiting"), None)
+    if waits is not None:
+        # It ran, and does not show whether the agent hibernates.
+        text = waits.finding.text
+        return Conclusion(
+            "cannot-tell", f"Unknown: {text}.{note}", "", "waiting", (), "Unknown", text, _evidence(waits.finding)
+        )
     head = f"No check applies here ({results[0].finding.text})" if none and results else _NOTHING_WRONG
     head += "; none of them shows whether the agent hibernates"
     return Conclusion("healthy", f"{head}.{note}", "", "", (), head)

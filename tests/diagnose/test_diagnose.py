@@ -123,7 +123,8 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("running", answers("agentProcesses", processes(*2 * (("amazon-ssm-agent", "root"),))), WARN,
      "2 agents run at the same time"),
     ("running", lambda m: m.unit(UnitFileState="disabled"), WARN, "its unit is disabled"),
-    ("running", answers("agentProcesses", processes(("amazon-ssm-agent", "root"))), FAIL, "without its worker"),
+    ("running", answers("agentProcesses", processes(("amazon-ssm-agent", "root"))), FAIL,
+     "runs without its worker"),
     ("storage", lambda m: m.space(free=0), FAIL, "/ is full"),
     ("version", lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.2.2303.0\n"), WARN,
      "waits a day"),
@@ -328,7 +329,7 @@ def test_a_started_worker_does_not_wait_any_more(machine: AgentMachine) -> None:
     machine.log("amazon-ssm-agent.log", text + ready("09:30:00"))
     assert str(machine.diagnosis("waiting")["waiting"].outcome) == FAIL
     again = line("09:40:00", "INFO", "Starting Agent: amazon-ssm-agent - v3.3.1142.0", "[ssm-agent-worker] ")
-    machine.log("amazon-ssm-agent.log", text + ready("09:30:00") + again)
+    machine.log("amazon-ssm-agent.log", text + ready("09:30:00") + again + ready("11:30:00"))
     assert str(machine.diagnosis("waiting")["waiting"].outcome) == PASS
 
 

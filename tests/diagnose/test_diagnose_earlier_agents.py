@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_machines import DENIED, MISMATCH, REGENERATED, AgentMachine, line, of_version, refused, started
+from agent_machines import DENIED, MISMATCH, REGENERATED, AgentMachine, line, of_version, refused, reported, started
 from fingerprint.agent.logs import conclusion, read_parts
 
 EXPIRED = "Signature expired: 20261124T110000Z is now earlier than 20261124T113500Z"
@@ -87,7 +87,7 @@ def test_a_last_failure_ends_with_received_credentials(machine: AgentMachine) ->
     """3.1.501 to 3.2.183 log no success at all; these came at 11:30."""
     text = started("08:00:00", "3.1.1732.0")
     text += line("08:30:00", "ERROR", "Retrieve credentials produced aws error: RequestError: send request failed")
-    of_version(machine, "3.1.1732.0").log("amazon-ssm-agent.log", text + pauses("08:30:00"))
+    of_version(machine, "3.1.1732.0").log("amazon-ssm-agent.log", text + pauses("08:30:00") + reported("11:55:00"))
     finding = machine.diagnosis("waiting")["waiting"]
     assert finding.text == "the agent does not wait"
     assert "it received credentials at 2026-11-24T11:30:00Z, after the last failure" in finding.evidence[0]
@@ -107,6 +107,7 @@ def test_an_answered_ping_proves_a_restored_vault(machine: AgentMachine, version
     of_version(machine, version).log("amazon-ssm-agent.log", text)
     assert machine.diagnosis().conclusion.because == "regenerated"
     text += "".join(line(f"10:00:0{n}", "INFO", words.format(version), "") for n, words in enumerate(again))
+    text += reported("11:55:00")
     machine.log("amazon-ssm-agent.log", text)
     found = machine.diagnosis()
     assert found["regenerated"].text == "no evidence of a replacement"

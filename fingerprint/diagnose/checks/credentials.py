@@ -37,6 +37,8 @@ _NEVER = "0001-01-01T00:00:00"
 def last(site: Site) -> Finding:
     """Check that the agent's last credentials are valid."""
     credentials = agent_credentials(site)
+    if site.states.conclusion.name == "overdue":
+        return failed(site.states.facts["file-has-none"], f"see {site.paths.identity}", remedy="See `waiting`")
     if credentials is None:
         return skipped("the agent has received no credentials since it was installed", f"no {site.paths.identity}")
     if isinstance(credentials, OSError):
@@ -59,7 +61,13 @@ def last(site: Site) -> Finding:
             f"the last credentials expired at {expires} and were not renewed", *evidence,
             remedy="See `waiting` for the cause",
         )  # fmt: skip
-    return passed(f"received at {retrieved}, valid until {expires}", where)
+    text = f"received at {retrieved}, valid until {expires}"
+    concluded = site.states.conclusion.name
+    if concluded in ("absent", "not-started", "stopped"):
+        return warned(f"{text}; the agent does not run and will not renew them", where, remedy="See `running`")
+    if concluded == "failing":
+        return warned(f"{text}; the agent does not get new ones", where, remedy="See `waiting`")
+    return passed(text, where)
 
 
 def agent_credentials(site: Site) -> AgentCredentials | OSError | None:

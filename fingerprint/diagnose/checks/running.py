@@ -217,7 +217,7 @@ def _without_worker(
     why = why_of_error(site, error[0] or _worker_path(site), error[1]) if error else why_of_file(
         site, _worker_path(site)
     )  # fmt: skip
-    if why is None and not workers:
+    if why is None and not workers and site.states.conclusion.name not in ("worker-missing", "worker-failing"):
         if up is None or up < _WORKER_SECONDS:
             return None
         try:

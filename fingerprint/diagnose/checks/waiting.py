@@ -11,7 +11,9 @@ import errno
 from fingerprint._io.times import utc
 from fingerprint.agent import retry_schedule
 from fingerprint.agent.logs.retries import GRACE_SECONDS, Retry, next_ping, next_request
+from fingerprint.agent.logs.state import present
 from fingerprint.agent.paths import HIBERNATION_LOG, MAIN_LOG
+from fingerprint.agent.states import FIRST_PING_SECONDS, LOG
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
-# Four attempts of a minute each, with pauses: a started worker logs its first ping within this time.
-_FIRST_PING_SECONDS = 600
+_LOG_FACTS = ("runs-unlogged", "log-is-silent", "log-is-ahead")
+_LOG_IS_READABLE = (
+    "Check that the agent can write its log (disk full, read-only, level in seelog.xml), then restart the agent"
+)
+_SET_CLOCK = "Set the clock and keep it synchronised (chrony, systemd-timesyncd), then repeat the check"
 
 
 def wait_of(site: Site) -> Wait | None:
@@ -68,14 +73,17 @@ def state(site: Site) -> Finding:
         return unknown(f"cannot read the logs in {site.paths.logs} ({error.strerror})", *site.unread_logs,
                        remedy=site.rights if error.errno in (errno.EACCES, errno.EPERM) else "")  # fmt: skip
     unread = [f"not read: {log}" for log in site.unread_logs]
-    if not timeline.events:
+    if site.states.states.of[LOG] == "empty":
         reason = f"no line about credentials or hibernation in {site.paths.logs} ({timeline.lines} lines)"
-        return skipped(reason, *unread)
+        return unknown(reason, *unread, remedy=_LOG_IS_READABLE) if site.runs else skipped(reason, *unread)
     good = site.seconds_of(timeline.last_good)
     last_good = f"last good: {utc(good) if good is not None else timeline.last_good or 'not in these logs'}"
     wait = wait_of(site)
-    if timeline.start_error and wait is None:
-        return failed(f"the agent did not start: {site.quoted(timeline.start_error)}", last_good, *unread,
+    if (timeline.start_error or timeline.crashed) and wait is None:
+        why = f"the agent did not start: {site.quoted(timeline.start_error)}"
+        if not timeline.start_error:
+            why = f"the agent crashed: {site.quoted(timeline.crash)}"
+        return failed(why, last_good, *unread,
                       remedy="Fix the named cause; its service restarts it every 90 s", tag="not-started")  # fmt: skip
     if wait is None:
         return _awake(site, timeline, last_good, *unread)
@@ -131,7 +139,7 @@ def _is_unread(site: Site) -> bool:
 def _awake(site: Site, timeline: Timeline, *evidence: str) -> Finding:
     """Return the finding for an agent that does not wait; unknown if it was just started and waited before."""
     started = site.seconds_of(timeline.started)
-    just = started is not None and site.machine.now() - started < _FIRST_PING_SECONDS
+    just = started is not None and site.machine.now() - started < FIRST_PING_SECONDS
     received = _received_since(site, timeline.refresher) if timeline.refresher.since else None
     if received is not None:
         text = f"by {site.paths.identity} it received credentials at {utc(received)}, after the last failure"
@@ -141,13 +149,43 @@ def _awake(site: Site, timeline: Timeline, *evidence: str) -> Finding:
     elif timeline.worker.unconfirmed and just:
         wait, what = timeline.worker, "whether its health pings are answered"
     else:
-        return passed("the agent does not wait", *evidence)
+        return _by_states(site, *evidence)
     when = utc(started) if started is not None else timeline.started or "an unknown time"
     return unknown(
         f"the agent was started at {when}, and its log does not show yet {what}",
         f"last error before: {site.quoted(wait.error) or 'not logged'}", *evidence,
         remedy="Repeat the check in a few minutes",
     )  # fmt: skip
+
+
+def _by_states(site: Site, *evidence: str) -> Finding:
+    """Return the finding for an agent whose log ends without a wait: what its parts show, and never more."""
+    found = site.states
+    name, facts = found.conclusion.name, found.facts
+    if name in ("healthy", "offline"):
+        # The check of health reports shows why it is offline.
+        return passed("the agent does not wait", *evidence)
+    if name == "absent":
+        return skipped("the agent does not run, so it waits for nothing: see `running`", *evidence)
+    if name in ("expired", "overdue"):
+        fact = facts.get("file-has-expired") or facts.get("file-has-none") or "its credentials expired"
+        silent = [text for event, text in facts.items() if event in _LOG_FACTS]
+        return failed(
+            fact, *silent, *evidence, remedy="Restart the agent: it requests credentials at once and logs why it gets "
+            "none", tag="expired",
+        )  # fmt: skip
+    if name in ("worker-missing", "worker-failing"):
+        return warned("the agent does not wait for credentials, but its worker does not run", *evidence,
+                      remedy="See `running`")  # fmt: skip
+    if name in ("log-silent", "log-ahead"):
+        fact = next(text for event, text in facts.items() if event in _LOG_FACTS)
+        by_file = facts.get("file-has-credentials")
+        if name == "log-silent" and by_file:
+            return warned(f"{by_file}, but {fact}", *evidence, remedy=_LOG_IS_READABLE)
+        return unknown(fact, *evidence, remedy=_SET_CLOCK if name == "log-ahead" else _LOG_IS_READABLE)
+    shown = present(site.timeline)
+    return unknown(site.quoted(shown.cause or found.conclusion.meaning), *evidence,
+                   remedy="Repeat the check in a few minutes")  # fmt: skip
 
 
 def _started(site: Site, worker: bool) -> float | None:

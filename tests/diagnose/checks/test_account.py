@@ -104,7 +104,7 @@ def logged(machine: AgentMachine, account: str, node: str = NODE) -> None:
     machine.log(
         "amazon-ssm-agent.log",
         started("08:00:00") + line("08:00:03", "INFO", f"Entering SSM Agent hibernate - {denied(account, node)}")
-        + started("09:00:00") + ready("09:00:01") + line("09:00:03", "INFO", "HealthCheck reporting agent health.", ""),
+        + started("09:00:00") + ready("09:00:01") + line("11:55:00", "INFO", "HealthCheck reporting agent health.", ""),
     )  # fmt: skip
 
 

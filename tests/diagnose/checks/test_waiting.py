@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-from agent_machines import DENIED, LOGS, MISMATCH, NODE, REGENERATED, AgentMachine, line, ready, refused, started
+from agent_machines import (
+    DENIED,
+    LOGS,
+    MISMATCH,
+    NODE,
+    REGENERATED,
+    AgentMachine,
+    line,
+    ready,
+    refused,
+    reported,
+    started,
+)
 from commandline import run
 from fingerprint.agent.logs import code_of, parse, read_parts
 from fingerprint.agent.logs.retries import pause
@@ -59,10 +71,8 @@ def test_an_answered_ping_ends_the_hibernation_of_a_worker(machine: AgentMachine
 )
 def test_the_word_hibernate_alone_is_no_hibernation(machine: AgentMachine, words: str) -> None:
     for level in ("DEBUG", "INFO"):
-        assert (
-            concluded(machine, started("08:00:00") + line("08:00:01", level, words, WORKER) + ready("08:00:02"))[0]
-            == "healthy"
-        )
+        text = started("08:00:00") + line("08:00:01", level, words, WORKER) + ready("08:00:02") + ready("11:30:00")
+        assert concluded(machine, text)[0] == "healthy"
 
 
 def test_a_short_core_failure_does_not_end_a_hibernation(machine: AgentMachine) -> None:
@@ -106,6 +116,8 @@ def test_a_core_agent_without_requests_gets_no_credentials(machine: AgentMachine
     assert "last good: not in these logs" in found["waiting"].evidence
     # With the record from before its ping is answered, for which it got credentials.
     text += unshared.replace(" 08:00", " 10:00") + line("10:00:02", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER)
+    text += reported("11:55:00")
+    runs_since(machine, "10:00:00")
     machine.log("amazon-ssm-agent.log", text)
     found = machine.diagnosis()
     assert found.conclusion.state == "healthy"
@@ -153,7 +165,9 @@ def test_after_a_restart_waiting_is_unknown_until_the_next_line(machine: AgentMa
     assert concluded(machine, text + started("11:59:30"))[0] == "cannot-tell"
     assert concluded(machine, text + refused("11:59:40", network, "15s"))[0] == "hibernating"
     assert concluded(machine, text + ready("11:59:40"))[0] == "healthy"
-    assert concluded(machine, text + line("11:59:40", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER))[0] == "healthy"
+    # Its ping was answered with credentials from before the failure: the next request shows whether that is over.
+    state, words = concluded(machine, text + line("11:59:40", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER))
+    assert (state, "it uses the credentials that it found on the disk" in words) == ("cannot-tell", True)
 
 
 def test_a_restarted_worker_has_time_for_its_first_ping(machine: AgentMachine) -> None:
@@ -164,6 +178,7 @@ def test_a_restarted_worker_has_time_for_its_first_ping(machine: AgentMachine) -
     assert state == "cannot-tell"
     assert "its log does not show yet whether its health pings are answered" in words
     # Where the level of the log hides that they are, nothing more comes.
+    runs_since(machine, "11:29:00")
     assert concluded(machine, text + again.replace(" 11:59", " 11:29"))[0] == "healthy"
 
 
@@ -247,11 +262,11 @@ def test_a_hibernate_log_before_the_main_log_is_unknown(machine: AgentMachine) -
     assert state == "cannot-tell"
     assert "since 2026-01-10T08:05:03Z, but ends before the main log begins" in words
     # A worker that reports its health does not hibernate; a report from before the hibernation shows nothing.
-    awake = line("10:40:00", "INFO", REPORTS, WORKER)
+    awake = line("11:40:00", "INFO", REPORTS, WORKER)
     assert concluded(machine, text + awake, hibernate_log=january)[0] == "healthy"
     entered = "2026-01-10 08:00:03.1 INFO " + WORKER + NO_PERMISSION + "\n"
     assert concluded(machine, entered + text, hibernate_log=january)[0] == "hibernating"
-    assert concluded(machine, awake + line("10:50:00", "INFO", NO_PERMISSION, WORKER))[0] == "hibernating"
+    assert concluded(machine, awake + line("11:50:00", "INFO", NO_PERMISSION, WORKER))[0] == "hibernating"
 
 
 def test_a_log_rotated_while_it_is_read_is_only_left_out(machine: AgentMachine) -> None:
@@ -287,7 +302,7 @@ def test_an_agent_that_runs_without_a_log_is_not_called_healthy(machine: AgentMa
 def test_the_order_of_the_main_log_counts_not_its_clock(machine: AgentMachine) -> None:
     ahead = "".join(f"2026-11-27 0{n}:00:00.1 ERROR [CredentialRefresher] Retrieve credentials produced error: "
                     f"RequestError: {n}\n" for n in (1, 2))  # fmt: skip
-    text = ahead + started("08:00:00") + ready("08:00:01")
+    text = ahead + started("08:00:00") + ready("08:00:01") + ready("11:30:00")
     assert concluded(machine, text)[0] == "healthy"
     assert concluded(machine, text, errors_log=ahead)[0] == "healthy"
 
