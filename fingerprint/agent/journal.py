@@ -19,7 +19,7 @@ JOURNALCTL = ("/usr/bin/journalctl", "/bin/journalctl")
 _LINES, _KERNEL_LINES = 200, 1000
 _AUDIT_BYTES = 1024 * 1024
 _SECONDS = 8.0
-_SELINUX = re.compile(r"avc:\s+denied\s+\{ ([^}]*) \}")
+_SELINUX = re.compile(r"avc: {1,4}denied {1,4}\{ ([^{}]{1,200}) \}")
 _FIELD = re.compile(r'\b([a-z]+)=(?:"([^"]*)"|([^\s"]+))')
 _APPARMOR = re.compile(r'apparmor="DENIED"')
 

@@ -70,7 +70,7 @@ RESULTS = {
 _STEP = re.compile(
     r"(?:Failed at step \w+ spawning (\S+)|Failed to (?:locate executable|execute) (\S+)): ([A-Z][^\n]*)"
 )
-_CONDITION = re.compile(r"\((Condition|Assert)(\w+=[^)]*)\)")
+_CONDITION = re.compile(r"\((Condition|Assert)([A-Za-z]{1,60}=[^()]{0,400})\)")
 # Of Go's runtime, and of the agent that catches one.
 _PANIC = re.compile(
     r"(?:\bpanic: |\bfatal error: |\bAgent core startup panic: |\bCore Agent crashed with message )(.+?)!?$"
