@@ -229,6 +229,7 @@ def _release_then(name: str, context: Context) -> str:
 
 def _facts(name: str, kinds: list[str], evidence: list[str]) -> list[str]:
     facts = [{"memory-hash": "modules", "bios-hash": "firmware", "processor-hash": "processor"}.get(name, "system")]
+    facts = ["processor-settings"] if set(kinds) == {"processor-settings"} else facts
     facts += ["uuid-turned"] if "uuid-turned" in kinds else []
     facts += ["uuid"] if any(text.startswith("UUID") and "->" in text for text in evidence) else []
     facts += ["maker"] if any(text.startswith("maker") for text in evidence) else []

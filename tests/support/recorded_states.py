@@ -15,7 +15,7 @@ STATES = {
 CAUSES = {
     "": "", "disk": "found on the disk", "denied": "AccessDenied|rejects the node", "differs": "differs from its",
     "mismatch": "new fingerprint|first fingerprint", "clock": "clock", "network": "RequestError|connect|network",
-    "unreadable": "invalid characters", "identity": "failed to get identity", "pings": "health pings fail",
+    "unreadable": "invalid characters", "identity": "failed to get identity", "pings": "health (pings fail|reports)",
     "worker": "worker", "crash": "crash",
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ from fingerprint.agent.logs.error_causes import cause_of, system_of
 from fingerprint.agent.logs.sdk_errors import MISMATCH, code_of
 from fingerprint.agent.paths import MAIN_LOG, WORKER
 from fingerprint.agent.providers import METADATA_HOST
-from fingerprint.agent.states import FINGERPRINT, State
+from fingerprint.agent.states import CREDENTIALS, FINGERPRINT, State
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from fingerprint.agent.logs.timeline import Timeline
 
 _READ_AGAIN = "Read the log again in a few minutes"
+_RUN_WORKER = (
+    f"Fix what prevents {WORKER} from running: permissions, a mount with noexec, SELinux, AppArmor, an antivirus",
+    "Restart the agent",
+)
 _NAME_MAIN_LOG = f"Name {MAIN_LOG}, too: it has successes, at the level INFO"
 
 
@@ -122,15 +126,15 @@ def _unseen(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
 
 
 def _worker_failing(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
-    starts = timeline.worker_starts
-    if starts.error:
-        why = f"it has credentials, and its worker cannot be started: {starts.error}"
-    else:
-        why = f"it has credentials, and its worker {WORKER} ends after each start; the core agent starts it each minute"
-    return f"{why}. Without a worker the service shows the node as offline", (
-        f"Fix what prevents {WORKER} from running: permissions, a mount with noexec, SELinux, AppArmor, an antivirus",
-        "Restart the agent",
-    )
+    error = timeline.worker_starts.error
+    its = "it has credentials, and its" if timeline.states.of[CREDENTIALS] in ("good", "disk") else "its"
+    offline = "Without a worker the service shows the node as offline"
+    if not error:
+        why = f"{its} worker {WORKER} ends after each start; the core agent starts it each minute"
+        return f"{why}. {offline}", _RUN_WORKER
+    cause = cause_of(error)
+    why = f"{its} worker cannot be started: {cause.sentence if cause.known else error}"
+    return f"{why}. {offline}", cause.lines(_system(timeline, error)) if cause.known else _RUN_WORKER
 
 
 def _stopped(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
@@ -149,6 +153,10 @@ def _not_started(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
         steps = ("Start the agent; if it crashes again, update it, or send its log to the support",)
         return f"the agent crashed: {timeline.crash}", steps
     why = f"; {timeline.unreadable}" if timeline.unreadable else ""
+    cause = cause_of(timeline.start_error)
+    if cause.known:
+        steps = cause.lines(_system(timeline, timeline.start_error))
+        return f"the agent ends at each start: {cause.sentence}{why}", steps
     return (
         f"the agent ends at each start: {timeline.start_error}{why}",
         ("Fix what the error names; `fingerprint diagnose` checks vault and configuration",),

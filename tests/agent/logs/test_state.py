@@ -109,7 +109,7 @@ def test_a_log_rotated_at_any_line_is_one(name: str, tmp_path: Path) -> None:
         ),
         ("b", "19:28:00", "its clock is wrong"),
         ("b", "19:28:20", "connect"),
-        ("b", "19:29:30", "the agent ends at each start: failed to get identity"),
+        ("b", "19:29:30", "the agent ends at each start: the agent finds no identity"),
         ("b", "19:30:00", "the agent could not read its record (unexpected end of JSON input)"),
         ("c", "19:32:33", "failed to unmarshal vault manifest"),
         ("c", "19:32:42", "data file of InstanceFingerprint is missing"),
