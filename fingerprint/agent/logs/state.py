@@ -150,8 +150,8 @@ def _stopped(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
 
 def _not_started(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     if timeline.crashed and not timeline.start_error:
-        steps = ("Start the agent; if it crashes again, update it, or send its log to the support",)
-        return f"the agent crashed: {timeline.crash}", steps
+        again = "Start the agent; if it crashes again, update it, or send its log to the support"
+        return f"the agent crashed: {timeline.crash}", (again,)
     why = f"; {timeline.unreadable}" if timeline.unreadable else ""
     cause = cause_of(timeline.start_error)
     if cause.known:
