@@ -11,20 +11,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tables import filled_page, print_or_write, table_of
+
 from fingerprint.agent.states import CONCLUSIONS, EVENTS, OF_HOST, PARTS, STATES, Event
 
 PAGE = Path(__file__).parents[1] / "docs" / "agent-states.md"
 
 
-def _table(heads: tuple[str, ...], *rows: tuple[str, ...]) -> str:
-    lines = [heads, tuple("---" for _ in heads), *rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
-
-
 def states_table() -> str:
     """Return the table of the states of each part."""
     rows = ((part, f"`{state}`", meaning) for part, states in STATES.items() for state, meaning in states.items())
-    return _table(("part", "state", "meaning"), *rows)
+    return table_of(("part", "state", "meaning"), *rows)
 
 
 def _move(event: Event, part: str) -> str:
@@ -48,7 +45,7 @@ def _events(of_host: bool) -> str:
         (f"`{event.name}`", event.shown_by, *(_move(event, part) for part in parts))
         for event in EVENTS.values() if (event.name in OF_HOST) == of_host
     )  # fmt: skip
-    return _table(("event", "shown by", *parts), *rows)
+    return table_of(("event", "shown by", *parts), *rows)
 
 
 def lines_table() -> str:
@@ -72,39 +69,16 @@ def conclusions_table() -> str:
         )
         for one in CONCLUSIONS
     )  # fmt: skip
-    return _table(("conclusion", "holds if", "state", "meaning"), *rows)
+    return table_of(("conclusion", "holds if", "state", "meaning"), *rows)
 
 
 TABLES = {"states": states_table, "lines": lines_table, "host": host_table, "conclusions": conclusions_table}
 
 
 def filled(page: str) -> str:
-    """Return the page with its tables as they are now.
-
-    Raises:
-        ValueError: a mark is missing in it.
-    """
-    for name, table in TABLES.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        before, found, rest = page.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not found or not ended:
-            raise ValueError(f"{PAGE.name} has no marks for the table {name!r}")
-        page = f"{before}{begin}{table()}\n{end}{after}"
-    return page
-
-
-def main(arguments: list[str]) -> int:
-    """Print the tables, or put them into the page; return the exit code."""
-    if arguments not in ([], ["--write"]):
-        print("usage: agent_states.py [--write]", file=sys.stderr)
-        return 2
-    if arguments:
-        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print("\n\n".join(table() for table in TABLES.values()))
-    return 0
+    """Return the page with its tables as they are now. Raises ValueError if a mark is missing in it."""
+    return filled_page(page, TABLES)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(print_or_write(sys.argv[1:], PAGE, TABLES))

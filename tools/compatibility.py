@@ -12,6 +12,8 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+from tables import filled_page, print_or_write, table_of
+
 from fingerprint.agent.config_keys import KEYS, Key
 from fingerprint.agent.retry_schedule import Failure, next_ping, pause
 from fingerprint.agent.versions import FIXED_IN, LOG_LINES, NEWEST_ASSESSED, ROWS, Row
@@ -72,14 +74,9 @@ def value_of(row: Row, member: str) -> str:
     return f"`{value}`" if member.endswith("_setting") and value else _words(value)
 
 
-def _table(*rows: tuple[str, ...]) -> str:
-    head, *rest = (f"| {' | '.join(cells)} |" for cells in rows)
-    return "\n".join((head, "|" + "---|" * len(rows[0]), *rest))
-
-
 def rows_table() -> str:
     """Return the table of the rows."""
-    return _table(("from version", "what changed", "how sure"), *((row.since, row.change, row.sure) for row in ROWS))
+    return table_of(("from version", "what changed", "how sure"), *((row.since, row.change, row.sure) for row in ROWS))
 
 
 def features_table() -> str:
@@ -88,7 +85,7 @@ def features_table() -> str:
     for member, name in FEATURES.items():
         begins = [ROWS[0], *(row for before, row in pairwise(ROWS) if getattr(before, member) != getattr(row, member))]
         cells += [(name if row is begins[0] else "", row.since, value_of(row, member), row.sure) for row in begins]
-    return _table(("feature", "from version", "value", "how sure"), *cells)
+    return table_of(("feature", "from version", "value", "how sure"), *cells)
 
 
 def schedules_table() -> str:
@@ -107,7 +104,7 @@ def schedules_table() -> str:
             pings.append(next_ping(row, 0.0, pings[-1]))
         intervals = ", ".join(f"{at / 60:g}" for at in pings)
         cells.append((row.since, *(pauses if row.core_requests else ["none"] * len(pauses)), intervals))
-    return _table(
+    return table_of(
         (
             "from version",
             "after a rejection",
@@ -134,7 +131,7 @@ def keys_table() -> str:
                 known = f"{key.since} on" if key.since else f"up to {key.until}" if key.until else "all"
                 default = "" if key.default is None else f"{key.default}"
                 cells.append((f"`{section}.{name}`", key.kind, _range(key), default, known))
-    return _table(("setting", "type", "range", "otherwise", "versions"), *cells)
+    return table_of(("setting", "type", "range", "otherwise", "versions"), *cells)
 
 
 def _range(key: Key) -> str:
@@ -148,7 +145,7 @@ def _range(key: Key) -> str:
 def lines_table() -> str:
     """Return the table of the log lines that came or went with a version that is known."""
     known = [line for line in LOG_LINES if line.since or line.until]
-    return _table(
+    return table_of(
         ("text, in lower case", "taken for", "from", "up to", "how sure"),
         *((f"`{line.text}`", line.kind or "nothing", line.since, line.until, line.sure) for line in known),
     )
@@ -156,7 +153,7 @@ def lines_table() -> str:
 
 def vulnerabilities_table() -> str:
     """Return the table of the vulnerabilities."""
-    return _table(("vulnerability", "fixed in", "how sure"), *((name, fixed, "notes") for name, fixed in FIXED_IN))
+    return table_of(("vulnerability", "fixed in", "how sure"), *((name, fixed, "notes") for name, fixed in FIXED_IN))
 
 
 TABLES = {
@@ -171,32 +168,9 @@ TABLES = {
 
 
 def filled(page: str) -> str:
-    """Return the page with its tables as they are now.
-
-    Raises:
-        ValueError: a mark is missing in it.
-    """
-    for name, table in TABLES.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        before, found, rest = page.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not found or not ended:
-            raise ValueError(f"{PAGE.name} has no marks for the table {name!r}")
-        page = f"{before}{begin}{table()}\n{end}{after}"
-    return page
-
-
-def main(arguments: list[str]) -> int:
-    """Print the tables, or put them into the page; return the exit code."""
-    if arguments not in ([], ["--write"]):
-        print("usage: compatibility.py [--write]", file=sys.stderr)
-        return 2
-    if arguments:
-        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print("\n\n".join(table() for table in TABLES.values()))
-    return 0
+    """Return the page with its tables as they are now. Raises ValueError if a mark is missing in it."""
+    return filled_page(page, TABLES)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(print_or_write(sys.argv[1:], PAGE, TABLES))

@@ -12,7 +12,7 @@ from fingerprint.cli.output import colored, folded, print_json, step, write
 from fingerprint.errors import UsageError
 from fingerprint.explanation import explain_observation, explain_snapshots
 from fingerprint.machine.recorded import RecordedMachine
-from fingerprint.observation import EXIT_CODES, Observation
+from fingerprint.observation import EXIT_CODES, REJECTED, Observation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,12 +71,20 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
         [(remedy.text, remedy.command) for remedy in found.remedies], arguments, evidence=evidence,
     )  # fmt: skip
     print_recipe(found.change)
-    print_problems(problems, arguments)
+    # The head says whether the agent rejects it.
+    print_problems(tuple(one for one in problems if one.kind != REJECTED), arguments)
     print_rest(_rest(found))
 
 
 def _cause(found: Explanation) -> tuple[str, str]:
-    """Return what explains the differences best, and its evidence; "" for no difference."""
+    """Return what explains the differences best, with the hardware's identity, and its evidence; "" without any."""
+    text, evidence = _first_cause(found)
+    if found.stable is None or not text or found.outcome == str(found.stable.verdict.outcome):
+        return text, evidence
+    return f"{_IDENTITIES[str(found.composition.identity)]} by scheme stable: {text}", evidence
+
+
+def _first_cause(found: Explanation) -> tuple[str, str]:
     made = found.composition
     if made.history is not None:
         return made.history.title, "; ".join(made.history.evidence[:_EVIDENCE_SHORT])
