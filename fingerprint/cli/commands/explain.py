@@ -29,6 +29,8 @@ _EVIDENCE = 4
 # The same in a conclusion.
 _EVIDENCE_SHORT = 2
 _IDENTITIES = {"same": "the same machine", "another": "another machine", "undecidable": "cannot tell"}
+# Where it is another outcome than that of the rules.
+_HARDWARE = {"same": "the same hardware", "another": "other hardware"}
 _DEFAULT = 40
 
 
@@ -79,9 +81,10 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
 def _cause(found: Explanation) -> tuple[str, str]:
     """Return what explains the differences best, with the hardware's identity, and its evidence; "" without any."""
     text, evidence = _first_cause(found)
-    if found.stable is None or not text or found.outcome == str(found.stable.verdict.outcome):
+    identity = str(found.composition.identity)
+    if not text or identity not in _HARDWARE or (identity == "same") == (found.outcome == "same"):
         return text, evidence
-    return f"{_IDENTITIES[str(found.composition.identity)]} by scheme stable: {text}", evidence
+    return f"{_HARDWARE[identity]} by scheme stable: {text}", evidence
 
 
 def _first_cause(found: Explanation) -> tuple[str, str]:
