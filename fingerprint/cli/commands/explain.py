@@ -67,6 +67,8 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
         _print_all(found, problems, arguments)
         return
     word, color = OUTCOME_HEADS[found.outcome]
+    if found.outcome == "same" and str(found.composition.identity) == "another":
+        color = "doubt"
     cause, evidence = _cause(found)
     print_conclusion(
         (f"{word} ({found.rule}), {found.state_text}", color), cause,
