@@ -37,7 +37,8 @@ def print_conclusion(
         _print_row("Note" if color == "good" else "Cause", printable(f"{cause} ({evidence})" if evidence else cause))
     elif evidence:
         _print_row("Evidence", printable(evidence))
-    shown = steps if arguments.verbose else steps[:1]
+    # The head says what not to do.
+    shown = steps if arguments.verbose else ([one for one in steps if not one[0].startswith("Do not ")] or steps)[:1]
     for number, (what, command) in enumerate(shown, 1):
         label = "Do" if number == 1 else ""
         what, command = step(printable(what), printable(command))

@@ -146,8 +146,10 @@ def _not_registered(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if tag_of(found, "vault") == VAULT_MINTS:
         finding = found["vault"]
-        steps = [*steps_of(finding), ("Do not restart the agent before that: it would store a new fingerprint", "")]
-        text = f"Will hibernate after its next check, because {finding.text}. Do not restart the agent. {_do(steps)}"
+        steps = [("Do not restart the agent: it would store a new fingerprint", ""), *steps_of(finding)]
+        text = (
+            f"Will hibernate after its next check, because {finding.text}. Do not restart the agent. {_do(steps[1:])}"
+        )
         head = "Will hibernate after its next check: do not restart the agent"
         return Conclusion("broken", text, "", "vault", tuple(steps), head, finding.text, _evidence(finding))
     if tag_of(found, "vault") == VAULT_EXITS:

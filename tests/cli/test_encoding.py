@@ -63,7 +63,8 @@ def test_every_command_writes_utf_8_despite_another_encoding(machine: AgentMachi
         pytest.skip("what is already JSON takes no form")
     outputs = []
     for encoding in ("utf-8", "cp1252"):
-        words = [*START, *words_of(machine, path), *(["--output", "json"] if form == "json" else [])]
+        longer = ["--verbose"] if path in ("diagnose", "explain") else []
+        words = [*START, *words_of(machine, path), *longer, *(["--output", "json"] if form == "json" else [])]
         outputs.append(b"\n".join(started(words, forced(machine, encoding), machine.directory)).decode("utf-8"))
     letters, forced_letters = ({c for c in text if not c.isascii()} for text in outputs)
     assert forced_letters == letters

@@ -390,7 +390,7 @@ def test_what_blocks_the_agent_is_fixed_before_the_restart(host: AgentMachine, n
 
 
 def test_a_diagnosis_failed_or_is_undetermined_by_any_finding() -> None:
-    none = Conclusion("healthy", "", "", "", ())
+    none = Conclusion("healthy", "", "", "", (), "")
     for found, expected in (
         ([FINE], (False, False)),
         ([FINE, ("two", problem())], (True, False)),

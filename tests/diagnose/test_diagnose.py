@@ -124,7 +124,7 @@ CASES: list[tuple[str, Change, str, str]] = [
      "2 agents run at the same time"),
     ("running", lambda m: m.unit(UnitFileState="disabled"), WARN, "its unit is disabled"),
     ("running", answers("agentProcesses", processes(("amazon-ssm-agent", "root"))), FAIL,
-     "runs without its worker"),
+     "without its worker ssm-agent-worker"),
     ("storage", lambda m: m.space(free=0), FAIL, "/ is full"),
     ("version", lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.2.2303.0\n"), WARN,
      "waits a day"),
@@ -656,12 +656,11 @@ def test_the_examples_of_the_documentation_match_the_output(machine: AgentMachin
     BROKEN[name][0](machine)
     page = (DOCS / "diagnose-examples.md").read_text()
     _, _, section = page.partition(f"## {name[0].upper()}{name[1:]}\n")
-    block = section.partition("```\n")[2].partition("\n```")[0]
-    assert words_of(block, machine.directory) == words_of(machine("diagnose").stdout, machine.directory)
-    verbose = section.partition("```\n")[2].partition("## ")[0].partition("```\n")[2].partition("\n```")[0]
-    if name == next(iter(BROKEN)):
-        done = machine("diagnose", "--verbose")
-        assert words_of(verbose, machine.directory) == words_of(done.stdout, machine.directory)
+    blocks = re.findall(r"^```\n(.*?)\n```$", section.partition("\n## ")[0], re.DOTALL | re.MULTILINE)
+    assert len(blocks) == (2 if name == next(iter(BROKEN)) else 1)
+    for block, options in zip(blocks, ([], ["--verbose"]), strict=False):
+        done = machine("diagnose", *options)
+        assert words_of(block, machine.directory) == words_of(done.stdout, machine.directory)
 
 
 def test_the_documentation_names_every_check() -> None:

@@ -180,7 +180,7 @@ def test_commands_and_steps_are_printed_without_escapes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps = (("first \x1b[1m", "rm \x1b[2J"), ("then\x07", ""))
-    conclusion = fingerprint.diagnose.Conclusion("broken", "it \x1b[31m is", "", "", steps)
+    conclusion = fingerprint.diagnose.Conclusion("broken", "it \x1b[31m is", "", "", steps, "it \x1b[31m is")
     monkeypatch.setattr(fingerprint.diagnose, "conclude", lambda _site, _results: conclusion)
     text = printed(AgentMachine(tmp_path).diagnosis("guard"), 0.0, capsys)
     assert all(part in text for part in ("it \\x1b[31m is", "first \\x1b[1m", "rm \\x1b[2J", "then\\x07"))

@@ -348,7 +348,9 @@ def test_a_missing_shared_file_fails_with_the_restart(machine: AgentMachine) -> 
 
 def test_a_missing_shared_file_of_a_copied_disk_is_one_finding(machine: AgentMachine, tmp_path: Path) -> None:
     root = copied_disk(tmp_path, machine)
-    done = run("--root", str(root), "diagnose", "--only", "credential-order,credential-files", env=machine.env)
+    done = run(
+        "--root", str(root), "diagnose", "--verbose", "--only", "credential-order,credential-files", env=machine.env
+    )
     assert done.returncode == 1
     assert done.stdout.count("systemctl restart") == 1
     assert "credential-files     there are no such files" in done.stdout

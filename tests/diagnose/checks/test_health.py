@@ -115,7 +115,7 @@ def test_the_log_is_explained(tmp_path: Path) -> None:
     log.write_text(LOGS["some in a row"][0])
     done = run("diagnose", "logs", str(log), env=environment(tmp_path / "state"))
     text = " ".join(done.stdout.split())
-    assert "Failing since 2026-11-24 08:05:00: it skips its health reports" in text
+    assert "Failing since 2026-11-24 08:05:00. Cause it skips its health reports" in text
     assert OFFLINE in text
     assert "169.254.169.254 without a proxy" in text
 
@@ -371,7 +371,7 @@ def test_network_commands_are_for_the_machine_itself(machine: AgentMachine) -> N
     """Over a recording the network is not asked."""
     of_provider(machine, "Azure")
     machine.log("amazon-ssm-agent.log", SKIPPING)
-    assert "on that machine: `fingerprint diagnose --network --only health`" in " ".join(
+    assert "(on that machine: fingerprint diagnose --network --only health)" in " ".join(
         machine("diagnose").stdout.split()
     )  # fmt: skip
 

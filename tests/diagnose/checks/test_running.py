@@ -314,6 +314,9 @@ def test_an_agent_that_needs_no_worker_yet_passes(machine: AgentMachine, change:
 def test_logs_that_cannot_be_read_prove_no_missing_worker(machine: AgentMachine) -> None:
     without_worker(machine)
     machine.denied(f"{LOGS}/amazon-ssm-agent.log")
+    # By the file it has had credentials for long enough.
+    assert str(finding(machine).outcome) == "fail"
+    machine.remove("/var/lib/amazon/ssm/runtimeconfig/identity_config.json")
     assert str(finding(machine).outcome) == "skipped"
 
 
