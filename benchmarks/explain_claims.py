@@ -43,6 +43,7 @@ CLAIMS: dict[str, Claims] = {
     "wmi-broken": _all(WINDOWS), "hash-recipe": _all(WINDOWS), "wmi-type-ids": _all(WINDOWS),
     "windows-values": _all(WINDOWS), "windows-domain": _all(WINDOWS), "disks": _all(DISKS),
     "table-gone": _all(NO_TABLE), "table-appeared": _all(NO_TABLE),
+    "source-unreadable": _all(NO_TABLE),
     "tool-gone": _all(NO_TABLE), "tool-appeared": _all(NO_TABLE), "value-gone": _all(NO_TABLE),
     "value-appeared": _all(NO_TABLE), "container": _all(CONTAINER), "tool-version": _all(TOOL),
     "other-hardware": _all(OTHER_MACHINE), "hypervisor": _all(VIRTUAL), "main-board": _all(OTHER_UUID),

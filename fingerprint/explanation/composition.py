@@ -10,7 +10,7 @@ from fingerprint.explanation.analysis import Sign
 from fingerprint.explanation.history import Identity, Rows, board_replaced, history_of, identity_of
 from fingerprint.explanation.primitives import HARDWARE, OF_A_START, TITLES, order_of
 from fingerprint.smbios.no_table import DMI
-from fingerprint.types import Status, Value
+from fingerprint.types import Fault, Status, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,6 +136,8 @@ def compose(context: Context, causes: Iterable[Cause], stable: StableVerdict | N
             found.add(name, sign.replace(text="") if quiet else sign, cover)
     if windows:
         _add_broken_wmi(found, context)
+    else:
+        _add_unreadable(found, context)
     _add_what_covers(found, rows, history)
     _join_failed_queries(found)
     _name_the_agent(found, context)
@@ -181,6 +183,16 @@ def _add_broken_wmi(found: _Found, context: Context) -> None:
     for attribute in context.collection:
         if attribute.status == Status.FAILED and attribute.name not in _NOT_BY_WMI:
             found.add(attribute.name, Sign("wmi-broken", attribute.reason))
+
+
+def _add_unreadable(found: _Found, context: Context) -> None:
+    """Add the attributes whose source fails for the agent, too: it reads "" where the record has a value."""
+    saved = {row.name: row.saved for row in context.verdict.rows}
+    for attribute in context.collection:
+        if attribute.fault == Fault.SOURCE and saved.get(attribute.name):
+            # The four texts of dmidecode fail for one reason.
+            why = attribute.reason if attribute.name in DMI else f"{attribute.source}: {attribute.reason}"
+            found.add(attribute.name, Sign("source-unreadable", why))
 
 
 def _add_what_covers(found: _Found, rows: Rows | None, history: History | None) -> None:

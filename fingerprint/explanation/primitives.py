@@ -9,6 +9,7 @@ from __future__ import annotations
 # Name -> title.
 TITLES: dict[str, str] = {
     "wmi-broken": "Windows does not answer: WMI or wmic is broken",
+    "source-unreadable": "sources cannot be read, and the agent reads empty values",
     "hash-recipe": "the agent hashes other output of Windows",
     "wmi-type-ids": "a WMI query of the agent failed once, so that its hashes have other type ids",
     "table-gone": "the SMBIOS table is gone",

@@ -216,6 +216,42 @@ def test_broken_wmi_is_a_cause() -> None:
     assert "wmic-to-cim" not in [event.name for event in found.events]
 
 
+AGENT = {"uid": 0, "asAgent": True, "rawIo": True}
+
+
+def closed(now: dict[str, Any], taken_by: dict[str, Any]) -> dict[str, Any]:
+    """Close /dev/mem to dmidecode, as kernel lockdown does."""
+    for command in now["commands"]:
+        if "dmidecode" in command["argv"][0]:
+            command.update(returncode=1, stdout="", stderr="/dev/mem: Operation not permitted\n")
+    return {**now, "takenBy": taken_by}
+
+
+def test_sources_that_the_agent_cannot_read_either_are_a_cause() -> None:
+    before, now = snapshot(machine(), THEN), closed(snapshot(machine(ip="10.9.0.7"), NOW), AGENT)
+    found = compared(before, now)
+    assert names(found) == ["source-unreadable", "address"]
+    [cause, _] = found.composition.causes
+    assert set(cause.attributes) == {"bios-hash", "memory-hash", "processor-hash", "system-hash"}
+    assert cause.evidence == ("kernel lockdown or another policy closes /dev/mem, even to root",)
+    # An empty value stays what it is.
+    assert names(compared(now, now)) == []
+
+
+def test_an_unreadable_machine_id_is_a_cause() -> None:
+    before, now = snapshot(machine(), THEN), snapshot(machine(ip="10.9.0.7"), NOW)
+    now["files"]["/etc/machine-id"] = {"error": "EIO", "message": "Input/output error"}
+    found = compared(before, now)
+    assert names(found) == ["source-unreadable", "address"]
+    assert found.composition.causes[0].evidence == ("/etc/machine-id: Input/output error",)
+
+
+def test_what_only_this_user_cannot_read_is_no_cause() -> None:
+    before, now = snapshot(machine(), THEN), snapshot(machine(ip="10.9.0.7"), NOW)
+    as_user = {"uid": 1000, "asAgent": False, "rawIo": True}
+    assert names(compared(before, closed(now, as_user))) == ["address"]
+
+
 @pytest.mark.parametrize("made", [machine, virtual, board, windows])
 def test_an_unchanged_machine_has_no_cause(made: Any) -> None:
     found = after({}, made)
