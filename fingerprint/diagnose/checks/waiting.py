@@ -10,6 +10,7 @@ import errno
 
 from fingerprint._io.times import utc
 from fingerprint.agent import retry_schedule
+from fingerprint.agent.logs.error_causes import cause_of
 from fingerprint.agent.logs.retries import GRACE_SECONDS, Retry, next_ping, next_request
 from fingerprint.agent.logs.state import present
 from fingerprint.agent.paths import HIBERNATION_LOG, MAIN_LOG
@@ -83,8 +84,8 @@ def state(site: Site) -> Finding:
         why = f"the agent did not start: {site.quoted(timeline.start_error)}"
         if not timeline.start_error:
             why = f"the agent crashed: {site.quoted(timeline.crash)}"
-        return failed(why, last_good, *unread,
-                      remedy="Fix the named cause; its service restarts it every 90 s", tag="not-started")  # fmt: skip
+        remedy, command = _against(site, timeline.start_error or timeline.crash)
+        return failed(why, last_good, *unread, remedy=remedy, command=command, tag="not-started")
     if wait is None:
         return _awake(site, timeline, last_good, *unread)
     since = site.seconds_of(wait.since)
@@ -122,6 +123,19 @@ def state(site: Site) -> Finding:
         f"since {when} {what}", *evidence, remedy="Fix the cause, then restart the agent: it retries at once",
         tag=f"waiting-{'worker' if wait is timeline.worker else 'refresher'}",
     )  # fmt: skip
+
+
+def _against(site: Site, error: str) -> tuple[str, str]:
+    """Return the first step against an error with which the agent did not start, and its command; "" for none."""
+    cause = cause_of(error)
+    if not cause.known:
+        return "Fix the named cause; its service restarts it every 90 s", ""
+    try:
+        unit = (site.unit or {}).get("Id", "")
+    except OSError:
+        unit = ""
+    text, command = cause.steps(site.machine.platform, unit=unit)[0]
+    return site.quoted(text), command
 
 
 def _is_unread(site: Site) -> bool:

@@ -244,6 +244,25 @@ def test_an_agent_that_did_not_start_has_a_reason(machine: AgentMachine) -> None
     conclusion = machine.diagnosis().conclusion
     assert (conclusion.state, conclusion.because) == ("not-running", "waiting")
     assert "The agent does not run, because the agent did not start: failed to get identity" in conclusion.text
+    assert conclusion.steps[0] == ("Check the vault", "fingerprint vault verify")
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        (line("08:00:01", "ERROR", "Error occurred when starting amazon-ssm-agent: app config could not be loaded", ""),
+         ("Correct the configuration", "fingerprint diagnose --only configuration")),
+        ("panic: runtime error: nil pointer dereference\ngoroutine 1 [running]:\nmain.main()\n",
+         ("Update the agent if a newer version is published", "fingerprint diagnose --only version")),
+        (line("08:00:01", "ERROR", "Error occurred when starting amazon-ssm-agent: failed to start message bus", ""),
+         ("Fix the named cause; its service restarts it every 90 s", "")),
+    ],
+)  # fmt: skip
+def test_a_failed_start_has_the_remedy_of_its_error(machine: AgentMachine, text: str, step: tuple[str, str]) -> None:
+    machine.stopped()
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + text)
+    conclusion = machine.diagnosis().conclusion
+    assert (conclusion.state, conclusion.because, conclusion.steps[0]) == ("not-running", "waiting", step)
 
 
 # Files of logs.
