@@ -256,6 +256,23 @@ def test_the_text_fits_80_columns_and_the_json_its_schema(machine: AgentMachine,
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(("change", "key"), [
+    (setting("registration", b"{"), "RegistrationKey"), (setting("record", b"{"), "InstanceFingerprint"),
+])  # fmt: skip
+def test_the_evidence_of_an_unreadable_record_is_that_file(machine: AgentMachine, change: Change, key: str) -> None:
+    change(machine)
+    machine.diagnosis()
+    # A fault that stops no agent, and that is found first.
+    machine.vault_path.chmod(0o755)
+    conclusion = machine.diagnosis().conclusion
+    assert conclusion.because == "vault"
+    assert conclusion.evidence == str(machine.vault_path / "Store" / key)
+
+
+def test_one_check_is_counted_as_one(machine: AgentMachine) -> None:
+    assert "More     1 check (--verbose)" in machine("diagnose", "--only", "proxy").stdout
+
+
 @needs_vectors
 def test_a_recorded_hibernating_agent_is_diagnosed(machine: AgentMachine) -> None:
     console = json.loads((VECTORS / "wire" / "agent_hibernation.json").read_text())["console"]

@@ -11,8 +11,11 @@ from fingerprint.vault.integrity import MINTS, READS, manifest_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
+    from fingerprint.vault.verify import Finding as Defect
 
 # What the agent does because of the vault: stores a new fingerprint at its next check, or exits at its next start.
 VAULT_MINTS, VAULT_EXITS = "vault-mints", "vault-exits"
@@ -45,6 +48,7 @@ def vault(site: Site) -> Finding:
         what = "the registration cannot be read"
         if broken is not registration:
             what = "neither the registration nor the fingerprint can be read"
+        faults = _first(registration, only_missing)
         return failed(f"{what}: {registration.what}", *faults, remedy=registration.remedy, tag=VAULT_EXITS)
     if broken is not None and broken.where == manifest.where:
         # The agent reads the listed file; for the fingerprint it is unknown which one that is.
@@ -54,6 +58,7 @@ def vault(site: Site) -> Finding:
         # The agent does not read our journal.
         return unknown(f"our journal cannot be read: {broken.what}", *faults, remedy=broken.remedy)
     if broken is not None:
+        faults = _first(broken, only_missing)
         return failed(f"the vault cannot be read: {broken.what}", *faults, remedy=broken.remedy, tag=VAULT_MINTS)
     if not only_missing:
         if findings:
@@ -63,6 +68,11 @@ def vault(site: Site) -> Finding:
         f"{len(faults)} fault{'s' * (len(faults) != 1)} in the vault", *faults, remedy=only_missing[0].remedy,
         command="fingerprint vault verify",
     )  # fmt: skip
+
+
+def _first(broken: Defect, found: Sequence[Defect]) -> list[str]:
+    """Return the evidence for a finding that names what is broken: where that is, then the other faults."""
+    return [broken.where, *(f"{one.where}: {one.what}" for one in found if one is not broken)]
 
 
 def _is_registration(path: str) -> bool:
