@@ -117,6 +117,25 @@ def test_compare_takes_two_snapshots_and_no_vault(tmp_path: Path) -> None:
     assert "nowhere.json" in missing.stderr
 
 
+def test_a_threshold_that_cannot_be_set_is_rejected_for_snapshots_too(tmp_path: Path) -> None:
+    place = Place(tmp_path, "ram-added")
+    for threshold in ("142", "0", "-5"):
+        done = run("explain", str(place.before), str(place.after), "--threshold", threshold, env=place.env)
+        assert done.returncode == 2
+        assert f"invalid threshold {threshold}: must be -1 or 1-100" in done.stderr
+
+
+def test_the_evidence_of_a_cause_does_not_repeat_it(tmp_path: Path) -> None:
+    place = Place(tmp_path, "reboot")
+    now = json.loads(place.after.read_text())
+    for command in now["commands"]:
+        if "dmidecode" in command["argv"][0]:
+            command["stdout"] = "# dmidecode 3.4\n# No SMBIOS nor DMI entry point found, sorry.\n"
+    place.after.write_text(json.dumps(now))
+    text = " ".join(run("explain", str(place.before), str(place.after), env=place.env).stdout.split())
+    assert "the SMBIOS table is gone (no SMBIOS table found)" in text
+
+
 def test_evidence_is_listed_with_its_record(upgraded: Place) -> None:
     answer = upgraded.json("vault", "evidence")
     assert [(e["why"], e["ofPresentRecord"]) for e in answer["entries"]] == [("first fingerprint", True)]

@@ -153,7 +153,8 @@ def _rest(found: Diagnosis) -> list[str]:
         ("warnings", [result.name for result in others if result.finding.outcome == Outcome.WARN]),
     ):
         rest += [f"{word}: {', '.join(names)}"] if names else []
-    return [*rest, f"{len(found.results)} checks"] if found.results else rest
+    count = len(found.results)
+    return [*rest, f"{count} check{'s' * (count > 1)}"] if count else rest
 
 
 def _print_evidence(finding: Finding) -> None:

@@ -11,6 +11,7 @@ from fingerprint.cli.identity import OUTCOME_EXIT_CODES, OUTCOME_HEADS, print_pr
 from fingerprint.cli.output import colored, folded, print_json, step, write
 from fingerprint.errors import UsageError
 from fingerprint.explanation import explain_observation, explain_snapshots
+from fingerprint.gate import check_threshold
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.observation import EXIT_CODES, REJECTED, Observation
 
@@ -52,8 +53,10 @@ def run(arguments: Arguments) -> int:
 def _explain_snapshots(arguments: Arguments) -> int:
     if arguments.before is not None:
         raise UsageError("--before and A B are mutually exclusive", remedy="Name two snapshots, or --before")
+    threshold = _DEFAULT if arguments.threshold is None else arguments.threshold
+    check_threshold(threshold)
     before, now = RecordedMachine.load(arguments.A), RecordedMachine.load(arguments.B)
-    found = explain_snapshots(before, now, _DEFAULT if arguments.threshold is None else arguments.threshold)
+    found = explain_snapshots(before, now, threshold)
     if arguments.output == "json":
         print_json("explain snapshots", explain_snapshots_answer(arguments.A, arguments.B, found))
     else:
@@ -95,7 +98,8 @@ def _first_cause(found: Explanation) -> tuple[str, str]:
         return made.history.title, "; ".join(made.history.evidence[:_EVIDENCE_SHORT])
     if made.causes:
         first = made.causes[0]
-        return f"{first.title}{'' if first.certain else ' [inferred]'}", "; ".join(first.evidence[:_EVIDENCE_SHORT])
+        evidence = (text.removeprefix(f"{first.title}: ") for text in first.evidence[:_EVIDENCE_SHORT])
+        return f"{first.title}{'' if first.certain else ' [inferred]'}", "; ".join(evidence)
     changed = next((cause for cause in found.causes if cause.state in ("changed", "unknown") and cause.text), None)
     return (f"{changed.name}: {changed.text}", "") if changed is not None else ("", "")
 
