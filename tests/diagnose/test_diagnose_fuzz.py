@@ -109,7 +109,7 @@ def printed(found: Diagnosis, at: float, capsys: pytest.CaptureFixture[str]) -> 
     Draft202012Validator(schema).validate(answer)
     assert json.loads(dumps(answer, html_safe=False)) == json.loads(json.dumps(answer))
     capsys.readouterr()
-    _print(found, Arguments(COMMAND, {"no_color": True}))
+    _print(found, Arguments(COMMAND, {"no_color": True, "verbose": True}))
     text = capsys.readouterr().out
     assert [c for c in text if not c.isprintable() and c != "\n"] == []
     return text
