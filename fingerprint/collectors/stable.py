@@ -12,6 +12,7 @@ from fingerprint.attributes.machine_id import MACHINE_ID_FILES, is_shared
 from fingerprint.attributes.stable import CONTAINERS, PHYSICAL, STRENGTHS
 from fingerprint.collectors.attributes import unread
 from fingerprint.collectors.ssm_unix import DISK_LINKS, NOTHING_THERE
+from fingerprint.machine.base import kept_part
 from fingerprint.types import Attribute, Status
 
 TYPE_CHECKING = False
@@ -333,7 +334,7 @@ def _mac_addresses(links: tuple[Link, ...]) -> str:
     """
     physical = [link for link in links if link.bus and (link.permanent or link.address)]
     built_in = [link for link in physical if link.bus != "usb"] or physical
-    return set_of("mac-addresses", (link.permanent or link.address for link in built_in))
+    return set_of("mac-addresses", (kept_part(link.permanent or link.address) for link in built_in))
 
 
 def _read_windows(machine: Machine, found: _Found) -> None:

@@ -7,7 +7,7 @@ sides (`Machine.links`).
 
 from __future__ import annotations
 
-from fingerprint.machine.base import Link
+from fingerprint.machine.base import Link, kept_part
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 # The causes, by their names in the explanation; `UNKNOWN` if the interfaces do not show one.
 OTHER_CARD, OTHER_SLAVE, OTHER_FIRST, MADE = "network-card", "bond-fail-over", "interface-order", "made-address"
 UNKNOWN = ""
-# An InfiniBand address: 4 bytes that the driver makes, 8 of the subnet, 8 of the port.
-_INFINIBAND_BYTES, _PORT_BYTES = 20, 8
 _KERNEL_OF_WSL = "microsoft"
 # The bus of Hyper-V's own network cards, on which a virtual function of Azure lies.
 _HYPERV_BUS = "vmbus"
@@ -63,7 +61,7 @@ def card_key(link: Link) -> str:
 
     Of an InfiniBand address only the last 8 bytes count.
     """
-    return _key(link.permanent or link.address) if is_card(link) else ""
+    return kept_part(link.permanent or link.address) if is_card(link) else ""
 
 
 def cards(links: Sequence[Link]) -> dict[str, Link]:
@@ -78,7 +76,7 @@ def cards(links: Sequence[Link]) -> dict[str, Link]:
 def is_locally_administered(address: str) -> bool:
     """Return whether an address was made by software: bit 1 of its first byte is set."""
     try:
-        return bool(int(address[:2], 16) & 2) and len(_key(address)) == 17
+        return bool(int(address[:2], 16) & 2) and len(kept_part(address)) == 17
     except ValueError:
         return False
 
@@ -112,10 +110,10 @@ def _same_card(
     saved: str, current: str, was: Link | None, first: Link, now: Sequence[Link], new: dict[str, Link]
 ) -> AddressChange | None:
     """Return the cause if the cards of both addresses are there, or one card has both."""
-    if len(_bytes(saved)) == len(_bytes(current)) == _INFINIBAND_BYTES and _key(saved) == _key(current):
+    if _bytes(saved) != _bytes(current) and kept_part(saved) == kept_part(current):
         text = f"the InfiniBand card of {first.name} is the same: the last 8 bytes of its address are equal"
         return AddressChange(MADE, text, True)
-    kept, used = new.get(_key(saved)), new.get(_key(current))
+    kept, used = new.get(kept_part(saved)), new.get(kept_part(current))
     if kept is not None and used is not None and kept is not used:
         bond = _bond(saved, current, was, first, now)
         if bond is not None:
@@ -143,7 +141,7 @@ def _still_there(saved: str, first: Link, now: Sequence[Link], new: dict[str, Li
     if still is not None:
         text = f"{first.name} comes first now, and {still.name} still has the old address"
         return AddressChange(OTHER_FIRST, text, True)
-    kept = new.get(_key(saved))
+    kept = new.get(kept_part(saved))
     if kept is None:
         return None
     if kept is first:
@@ -157,7 +155,7 @@ def _no_card(was: Link | None, first: Link, old: dict[str, Link]) -> AddressChan
     """Return the cause if the old address was that of a software interface, unless a new card comes first."""
     if was is None or is_card(was):
         return None
-    lent = old.get(_key(was.address))
+    lent = old.get(kept_part(was.address))
     if lent is not None:
         if lent.permanent:
             text = f"{lent.name}, whose address {was.name} had, is gone; {first.name} comes first now"
@@ -236,8 +234,3 @@ def _with_address(links: Sequence[Link], address: str) -> Link | None:
 
 def _bytes(address: str) -> tuple[str, ...]:
     return tuple(address.lower().replace("-", ":").split(":"))
-
-
-def _key(address: str) -> str:
-    parts = _bytes(address)
-    return ":".join(parts[-_PORT_BYTES:] if len(parts) == _INFINIBAND_BYTES else parts)

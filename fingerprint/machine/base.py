@@ -34,6 +34,10 @@ MOUNTS = "/proc/self/mounts"
 AUDIT_LOG = "/var/log/audit/audit.log"
 
 
+# An InfiniBand address: 4 bytes that the driver makes, 8 of the subnet, 8 of the port.
+_INFINIBAND_BYTES, _PORT_BYTES = 20, 8
+
+
 class NotThisMachine(OSError):
     """A copied disk was asked for something that only a running machine has."""
 
@@ -67,6 +71,16 @@ class Link(Value):
     address: str
     permanent: str
     bus: str
+
+
+def kept_part(address: str) -> str:
+    """Return the part of a hardware address that stays: of InfiniBand the last 8 bytes, as drivers make the others.
+
+    Args:
+        address: with colons or dashes.
+    """
+    parts = address.lower().replace("-", ":").split(":")
+    return ":".join(parts[-_PORT_BYTES:] if len(parts) == _INFINIBAND_BYTES else parts)
 
 
 class FileStatus(Value):

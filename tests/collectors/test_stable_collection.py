@@ -65,6 +65,17 @@ def test_only_interfaces_with_hardware_behind_them_count() -> None:
     assert none["mac-addresses"].status == Status.ABSENT
 
 
+@pytest.mark.parametrize(("port", "differs"), [("00:02:c9:03:00:4e:5f:a1", False), ("00:02:c9:03:00:4e:5f:a2", True)])
+def test_of_infiniband_only_the_port_counts(port: str, differs: bool) -> None:
+    """The driver makes the first 4 of 20 bytes at each start."""
+    before, now = (
+        [("ib0", f"80:00:02:{made}:fe:80:00:00:00:00:00:00:{end}", "pci")]
+        for made, end in (("08", "00:02:c9:03:00:4e:5f:a1"), ("49", port))
+    )
+    first, second = (read(snapshot(machine(links=links))) for links in (before, now))
+    assert (first["mac-addresses"].value != second["mac-addresses"].value) == differs
+
+
 def test_the_permanent_address_counts_and_not_a_bonds() -> None:
     taken = snapshot(machine())
     for link in taken["links"]:
