@@ -39,7 +39,8 @@ _WRITE = ("credentials process", "credentials serve", "credentials update")
 _NEED_DISK = ("credentials sources", "image check")
 # Programs of the system that advice names.
 _PROGRAMS = (
-    "Add-ADGroupMember", "DISM", "Get-Disk", "Get-NetFirewallProfile", "Get-NetRoute", "Get-PhysicalDisk",
+    "Add-ADGroupMember", "DISM", "Get-Disk", "Get-MpThreatDetection", "Get-NetFirewallProfile", "Get-NetRoute",
+    "Get-PhysicalDisk",
     "Get-Process", "Get-Service", "Get-Volume", "New-ADUser", "Resolve-DnsName", "Restart-Service", "Resume-Service",
     "Set-Service", "Start-Service", "ausearch", "chmod", "chown", "cloud-init", "df", "dmesg", "dscacheutil",
     "findmnt", "fsutil", "fuser", "getent", "hostnamectl", "icacls", "journalctl", "launchctl", "mofcomp", "mount",

@@ -312,6 +312,10 @@ SINGLE = (
      "/root/.aws/credentials did not contain aws_access_key_id"),
     ("shared-file-gone", "failed to get shared config profile, default"),
     ("worker-denied", f"{_WORKER}permission denied"), ("worker-denied", f"{_WORKER}operation not permitted"),
+    ("worker-antivirus", f"failed to start worker ssm-agent-worker, fork/exec {_EXE}: Operation did not complete "
+     "successfully because the file contains a virus or potentially unwanted software."),
+    ("worker-denied", f"failed to start worker ssm-agent-worker, fork/exec {_EXE}: An Application Control policy has "
+     "blocked this file."),
     ("worker-denied", f"failed to start worker ssm-agent-worker, fork/exec {_EXE}: Access is denied."),
     ("worker-denied", f"failed to start worker ssm-agent-worker, fork/exec {_EXE}: This program is blocked by group "
      "policy. For more information, contact your system administrator."),

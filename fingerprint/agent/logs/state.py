@@ -113,6 +113,12 @@ def _starting(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
 def _unknown(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     if timeline.registered:
         return "the machine was registered, and the log shows no start of the agent since", (_READ_AGAIN,)
+    if not timeline.lines:
+        return "the logs are empty", (
+            "fingerprint diagnose   # on the host: shows whether the agent can write its log",
+        )
+    if timeline.others == timeline.lines:
+        return "no line is the agent's", (f"Name {MAIN_LOG}, or lines of the agent's service from the journal",)
     return "no line shows whether the agent gets credentials", (_NAME_MAIN_LOG,)
 
 
@@ -307,7 +313,7 @@ def conclusion(timeline: Timeline) -> tuple[str, list[str], list[str]]:
     unknown = []
     if timeline.open_mismatches and any(m.matched is None and not m.id_differs for m in timeline.open_mismatches):
         unknown.append("which attributes changed: their lines (WARN) are not in the log")
-    if not timeline.began:
+    if not timeline.began and timeline.lines > timeline.others:
         unknown.append("when: the lines have no time")
     cause = now.cause or ("the agent gets its credentials" if now.state == State.HEALTHY else "")
     text = f"{head(now)}{f': {cause}' if cause else ''}."

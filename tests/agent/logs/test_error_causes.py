@@ -27,7 +27,8 @@ SYSTEMS = ("linux", "macos", "windows")
 CAUSES = [row.name for row in ROWS]
 # Programs of PowerShell, and of Windows, that remedies name.
 ON_WINDOWS = (
-    "Get-Disk", "Get-NetFirewallProfile", "Get-NetRoute", "Get-PhysicalDisk", "Get-Process", "Get-Volume",
+    "Get-Disk", "Get-MpThreatDetection", "Get-NetFirewallProfile", "Get-NetRoute", "Get-PhysicalDisk", "Get-Process",
+    "Get-Volume",
     "Resolve-DnsName", "Restart-Service", "Select-Object", "Sort-Object", "Start-Service", "icacls", "netsh", "w32tm",
 )  # fmt: skip
 # They read only, and end at once; what they print depends on the host.

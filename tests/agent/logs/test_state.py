@@ -307,3 +307,18 @@ def test_the_newest_mismatches_are_kept() -> None:
     assert [*timeline.open_mismatches[-1].changed] == ["name-119"]
     assert len(timeline.mismatches) == 50
     assert MISMATCH not in conclusion(timeline)[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "cause", "step"),
+    [
+        (b"", "the logs are empty", "fingerprint diagnose   # on the host: shows whether the agent can write its log"),
+        (b"Nov 24 11:59:50 web-7 sshd[1]: Accepted publickey\n" * 5, "no line is the agent's",
+         "Name amazon-ssm-agent.log, or lines of the agent's service from the journal"),
+    ],
+)  # fmt: skip
+def test_logs_without_a_line_of_the_agent_say_so(data: bytes, cause: str, step: str, tmp_path: Path) -> None:
+    timeline = timeline_of(data, directory=tmp_path)
+    now = present(timeline)
+    assert (now.state, now.cause, now.steps) == (State.CANNOT_TELL, cause, (step,))
+    assert conclusion(timeline)[2] == []

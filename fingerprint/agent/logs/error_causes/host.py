@@ -80,6 +80,13 @@ STARTING = (
                             "bad cpu type"),
     ),
     Row(
+        name="worker-antivirus", why="an antivirus stops the agent's program{of}",
+        steps=(Step("Show what it detected", windows="Get-MpThreatDetection"),
+               Step("Exempt the agent's directory from the antivirus, then install the agent's package again",
+                    "fingerprint diagnose --only installed,package")),
+        says=_START, needs=("contains a virus", "potentially unwanted software"),
+    ),
+    Row(
         name="worker-denied", why="the system does not let the agent start its program{of}: mode, a file system "
             "mounted with noexec, SELinux, AppArmor or an application control",
         steps=(Step("Show mode and label of the program", linux="ls -lZ {path}", macos="ls -le {path}",
@@ -88,7 +95,7 @@ STARTING = (
                     linux="findmnt -T {path} -o TARGET,OPTIONS"),
                Step("Show what SELinux or AppArmor denied", linux="journalctl -k --grep='avc|apparmor' -n 20")),
         says=_START, needs=("permission denied", "operation not permitted", "access is denied", "blocked by",
-                            "contains a virus"),
+                            "has blocked this file"),
     ),
     Row(
         name="worker-start", why=f"the agent cannot start {WORKER}{{of}}",
