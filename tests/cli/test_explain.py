@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 import fingerprint
 from commandline import environment, run
-from event_machines import before_and_after, machine
+from event_machines import before_and_after, machine, snapshot, windows
 
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
 
@@ -60,6 +61,22 @@ def test_explain_names_causes_event_state_and_remedies(upgraded: Place) -> None:
         "fingerprint threshold set 33",
     ):
         assert expected in text
+
+
+def test_a_new_address_is_not_the_cause_of_what_nothing_explains(tmp_path: Path) -> None:
+    place = Place(tmp_path, "os-upgrade")
+    before, after = snapshot(windows(), "2026-11-01T00:00:00Z"), snapshot(windows(ip="10.9.0.7"))
+    for command in after["commands"]:
+        if "wmic" in command["argv"][0]:
+            command.update(stdout="No Instance(s) Available.\r\n")
+    for path, taken in ((place.before, before), (place.after, after)):
+        path.write_text(json.dumps(taken))
+    assert place("vault", "init", machine=place.before).returncode == 0
+    for kept in (place.directory / "state").rglob("evidence"):
+        shutil.rmtree(kept)
+    text = " ".join(place("explain").stdout.split())
+    assert "Cause not known for bios-hash, disk-info, memory-hash, processor-hash, system-hash, uuid Do" in text
+    assert "More also address;" in text
 
 
 def test_every_line_fits_80_columns_but_commands(upgraded: Place) -> None:
