@@ -43,6 +43,10 @@ def vault(site: Site) -> Finding:
         return failed(manifest.what, manifest.consequence, *faults, remedy=manifest.remedy, tag=tag)
     broken = next((one for one in only_missing if one.broken), None)
     registration = next((one for one in only_missing if one.broken and _is_registration(one.where)), None)
+    worst = registration or broken
+    if worst is not None:
+        # The conclusion shows the first one.
+        faults.sort(key=lambda fault: not fault.startswith(f"{worst.where}: "))
     if broken is not None and registration is not None:
         # Without a registration the agent does not reach the record.
         what = "the registration cannot be read"
