@@ -70,10 +70,10 @@ KINDS = {
         "the key of systemd's encrypted credentials", SECRET, KEEP,
         "Remove it by hand: systemd makes a new one, and nothing can then open what was encrypted with this one",
     ),
-    "cloud-init": Kind("the instance data of cloud-init", IDENTITY, KEEP, "Run `cloud-init clean` in the image"),
+    "cloud-init": Kind("the instance data of cloud-init", IDENTITY, KEEP, "Remove it with: `cloud-init clean`"),
     "cloud-init-seed": Kind(
         "a cloud-init instance ID that is part of the image", IDENTITY, KEEP,
-        "Run `cloud-init clean --seed` in the image, or remove it by hand; keep it only if machines may share it",
+        "Remove it by hand, or with: `cloud-init clean --seed`; keep it only if machines may share it",
     ),
     "dhcp-state": Kind(
         "DHCP leases or the ID of the DHCP client, with which copies get the same address", IDENTITY, KEEP,

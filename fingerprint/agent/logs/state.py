@@ -127,7 +127,7 @@ def _unseen(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     return (
         f"it has credentials, and its log shows no {WORKER} that runs; without one the service shows the node as "
         "offline",
-        (f"fingerprint diagnose   # on the host: shows whether {WORKER} runs",),
+        (f"Show whether {WORKER} runs: `fingerprint diagnose`",),
     )
 
 
@@ -212,7 +212,8 @@ def _mismatching(timeline: Timeline, rejected: bool) -> tuple[str, tuple[str, ..
         return (
             f"the agent could not read its record{why} and stored a first fingerprint{_at(minted)}, which the service "
             "does not know",
-            ("fingerprint vault history   # shows the record of before, if it was kept",
+            ("Search for the earlier record: `fingerprint vault history`. If it was kept: `fingerprint vault restore N "
+             "--yes`, then restart the agent",
              "Else register the machine again"),
         )  # fmt: skip
     differs = timeline.states.of[FINGERPRINT] == "differs"
@@ -228,8 +229,8 @@ def _mismatching(timeline: Timeline, rejected: bool) -> tuple[str, tuple[str, ..
         return (
             f"the machine differed from its record, and the agent stored a new fingerprint{_at(regenerated)}; the "
             f"service knows the old one only and rejects the new one permanently{_wasted(timeline)}",
-            ("fingerprint vault history   # if the old record was kept: `fingerprint vault restore N --rebaseline"
-             f"{accept} --yes`, then restart the agent",
+            ("Search for the old record: `fingerprint vault history`. If it was kept: `fingerprint vault restore N "
+             f"--rebaseline{accept} --yes`, then restart the agent",
              "Else register the machine again. A lower threshold does not help now"),
         )  # fmt: skip
     if rejected:

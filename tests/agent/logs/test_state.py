@@ -204,7 +204,8 @@ def test_both_readers_and_both_orders_of_logs_agree(count: int, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("failed", "first"), [
-    (LOST + refused("09:00:17"), "fingerprint vault history"),
+    (LOST + refused("09:00:17"), "Search for the old record: `fingerprint vault history`. If it was kept: "
+     "`fingerprint vault restore N --rebaseline --yes`"),
     (refused("09:00:17", DENIED), "Find the node and its role"),
     (ready("09:00:01") + refused("09:30:17", DENIED), "Start the agent: it then signs with the key in the vault"),
     (refused("09:00:17", "RequestError: send request failed"), "Check the network"),
