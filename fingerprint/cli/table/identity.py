@@ -102,8 +102,12 @@ COMMANDS = (
         "list which source of AWS credentials wins on this host",
         "For SDKs, for you and for root: what the providers of botocore find, one by one. No request is sent, nothing\n"
         "is written. Without the extra aws it is not known what SDKs do. Then what the agent does with these files.\n"
-        "Exit codes: 0 it is clear, 1 something is wrong, 3 cannot tell.",
+        "Exit codes: 0 the winner is known, or no source has credentials; 1 a finding; 3 the winner is unknown.",
         options=(Option("--run-process", "run the credential_process that an SDK would run"),),
+        examples=(
+            ("sudo fingerprint credentials sources", "which credentials the AWS CLI and SDKs take"),
+            ("fingerprint --root /mnt/disk credentials sources", "those of a copied disk"),
+        ),
     ),
     Command(
         "local-service",
