@@ -256,17 +256,34 @@ def test_the_text_fits_80_columns_and_the_json_its_schema(machine: AgentMachine,
     assert done.stderr == ""
 
 
+def stray(machine: AgentMachine) -> None:
+    (machine.vault_path / "Store").mkdir(parents=True)
+    (machine.vault_path / "Store" / "A").write_text("")
+
+
 @pytest.mark.parametrize(("change", "key"), [
     (setting("registration", b"{"), "RegistrationKey"), (setting("record", b"{"), "InstanceFingerprint"),
 ])  # fmt: skip
 def test_the_evidence_of_an_unreadable_record_is_that_file(machine: AgentMachine, change: Change, key: str) -> None:
     change(machine)
-    machine.diagnosis()
-    # A fault that stops no agent, and that is found first.
-    machine.vault_path.chmod(0o755)
+    # A fault that stops no agent.
+    stray(machine)
     conclusion = machine.diagnosis().conclusion
     assert conclusion.because == "vault"
     assert conclusion.evidence == str(machine.vault_path / "Store" / key)
+
+
+def test_faults_of_the_vault_have_a_step_that_is_no_command_before_another(machine: AgentMachine) -> None:
+    stray(machine)
+    [step] = machine.diagnosis("vault").conclusion.steps
+    assert step == ("Show each fault and its remedy", "fingerprint vault verify")
+
+
+def test_a_missing_log_of_a_running_agent_has_a_step(machine: AgentMachine) -> None:
+    machine.remove("/var/log/amazon/ssm/amazon-ssm-agent.log")
+    finding = machine.diagnosis("waiting")["waiting"]
+    assert finding.undetermined
+    assert finding.remedy.startswith("Check that the agent can write its log")
 
 
 def test_one_check_is_counted_as_one(machine: AgentMachine) -> None:

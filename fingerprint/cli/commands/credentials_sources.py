@@ -126,7 +126,9 @@ def _show_sources(order: Order) -> None:
         mark = "->" if source.name == order.winner else "  "
         state = f"{source.state}, shadowed" if source.shadowed_by else str(source.state)
         write(f"  {mark} {source.name:24} {state}")
-        for line in folded(f"{source.reason}: {source.where}" if source.reason else source.where, _WORDS_WIDTH - 5):
+        # botocore ends its errors with a full stop.
+        reason = source.reason.removesuffix(".")
+        for line in folded(f"{reason}: {source.where}" if reason else source.where, _WORDS_WIDTH - 5):
             write(f"       {line}")
     if absent:
         for number, line in enumerate(folded(f"absent: {', '.join(absent)}", _WORDS_WIDTH - 7)):

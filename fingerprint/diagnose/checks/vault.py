@@ -69,8 +69,8 @@ def vault(site: Site) -> Finding:
             return skipped(f"there is no vault: {findings[0].where}")
         return passed("the vault is intact", site.vault.path)
     return warned(
-        f"{len(faults)} fault{'s' * (len(faults) != 1)} in the vault", *faults, remedy=only_missing[0].remedy,
-        command="fingerprint vault verify",
+        f"{len(faults)} fault{'s' * (len(faults) != 1)} in the vault", *faults,
+        remedy="Show each fault and its remedy", command="fingerprint vault verify",
     )  # fmt: skip
 
 

@@ -69,7 +69,9 @@ def state(site: Site) -> Finding:
         timeline = site.timeline
     except FileNotFoundError:
         reason = f"there is no {MAIN_LOG} in {site.paths.logs}"
-        return unknown(reason, *site.unread_logs) if site.runs else skipped(reason, *site.unread_logs)
+        if not site.runs:
+            return skipped(reason, *site.unread_logs)
+        return unknown(reason, *site.unread_logs, remedy=_LOG_IS_READABLE)
     except OSError as error:
         return unknown(f"cannot read the logs in {site.paths.logs} ({error.strerror})", *site.unread_logs,
                        remedy=site.rights if error.errno in (errno.EACCES, errno.EPERM) else "")  # fmt: skip
