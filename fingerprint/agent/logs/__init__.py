@@ -8,9 +8,10 @@ their length.
 from __future__ import annotations
 
 import heapq
+import os
 import re
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, islice
 
 from fingerprint._io.times import local_seconds, utc
 from fingerprint.agent.logs.comparisons import ATTRIBUTES, Mismatch
@@ -24,6 +25,7 @@ from fingerprint.agent.logs.timeline_builder import TimelineBuilder
 from fingerprint.agent.logs.types import Run, Wait, duration
 from fingerprint.agent.logs.updates import NO_CHANNEL, Beside, FailedUpdate
 from fingerprint.agent.states import State
+from fingerprint.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ __all__ = [
 
 # A line that is in two logs comes out of the second one after at most so many others.
 _REPEATED_WITHIN = 4096
+# Logs that are open at once; the parts of one log are read one after another.
+_MOST_OPEN = 64
 
 
 def read_logs(
@@ -64,10 +68,18 @@ def read_logs(
 
     logs: dict[str, list[tuple[str, _Part]]] = {}
     counts = []
-    for path in log_files(paths):
+    files = log_files(paths)
+    for path in files:
         counts.append(Counts())
-        rest = entries(path, counts[-1], seen, ahead=ahead)
+        rest: Iterator[Entry] = (opened := entries(path, counts[-1], seen, ahead=ahead))
         first = next(rest, None)
+        if first is not None and len(files) > _MOST_OPEN and os.path.isfile(path):
+            # Opened again when its turn comes.
+            opened.close()
+            counts[-1] = Counts()
+            rest = islice(entries(path, counts[-1], seen, ahead=ahead), 1, None)
+        if len(logs) > _MOST_OPEN:
+            raise InputError(f"these are more than {_MOST_OPEN} logs", where=path, remedy="Name the logs of one agent")
         if first is not None:
             logs.setdefault(Part(path).log, []).append((path, (first, rest, counts[-1])))
     streams = []

@@ -6,6 +6,7 @@ import codecs
 import io
 import re
 from contextlib import contextmanager
+from shlex import quote
 from typing import cast
 
 from fingerprint._io.pipes import open_buffered
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _HEAD = 264
 _DEEPEST = 4
+# Memory that xz -9 takes, twice; and how much is read at once.
+_XZ_MEMORY, _XZ_BYTES = 128 << 20, 1 << 16
 # The beginning of a compressed file.
 _FORMS = (
     (b"\x1f\x8b", "gzip"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -63,7 +66,7 @@ def _unpacked(stored: IO[bytes], path: str, depth: int) -> IO[bytes]:
     head = stored.read(_HEAD)
     # A terminal reports its end only once.
     file = Rejoined(head, stored) if len(head) == _HEAD else io.BytesIO(head)
-    named = "FILE" if path == "-" else path
+    named = _named(path)
     for offset, magic, what, remedy in _OTHER_FORMS:
         if head[offset : offset + len(magic)] == magic:
             raise InputError(f"the log could not be read: it is {what}", where=path, remedy=remedy.format(named))
@@ -79,14 +82,17 @@ def _decompressed(form: str, file: IO[bytes], path: str) -> IO[bytes]:
 
         return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
     if form in ("xz", "lzma"):
-        import lzma
-
-        return cast("IO[bytes]", lzma.LZMAFile(file))
+        return cast("IO[bytes]", io.BufferedReader(_Xz(file, path)))
     if form == "bzip2":
         import bz2
 
         return cast("IO[bytes]", bz2.BZ2File(file))
     return _zstd(file, path)
+
+
+def _named(path: str) -> str:
+    """Return a path for a command of a shell; one that begins with "-" is no option."""
+    return "FILE" if path == "-" else quote(f"./{path}" if path.startswith("-") else path)
 
 
 def _zstd(file: IO[bytes], path: str) -> IO[bytes]:
@@ -97,16 +103,65 @@ def _zstd(file: IO[bytes], path: str) -> IO[bytes]:
         try:
             import pyarrow
         except ImportError:
-            named = "FILE" if path == "-" else path
             raise InputError(
                 "the log could not be read: it is compressed with zstd, which needs Python 3.14 or the extra fleet",
                 where=path,
-                remedy=f"Decompress it: zstd -dc {named} | fingerprint diagnose logs -",
+                remedy=f"Decompress it: zstd -dc {_named(path)} | fingerprint diagnose logs -",
             ) from None
         stream = pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), "zstd")
         # Its reads give less than they are asked for.
         return cast("IO[bytes]", io.BufferedReader(Rejoined(b"", stream)))
     return cast("IO[bytes]", zstd.ZstdFile(file))
+
+
+class _Xz(io.RawIOBase):
+    """A file of xz or lzma, unpacked in bounded memory: its head chooses how much that takes, up to 4 GiB."""
+
+    def __init__(self, file: IO[bytes], path: str) -> None:
+        self._file = file
+        self._path = path
+        self._next()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray, /) -> int:  # type: ignore[override]
+        """Unpack into a buffer, and return the number of bytes; 0 at the end."""
+        data = b""
+        while not data:
+            packed = b""
+            if self._stream.eof:
+                packed = self._stream.unused_data or self._file.read(_XZ_BYTES)
+                if not packed.strip(b"\0"):
+                    # Zeros fill up the last block.
+                    return 0
+                self._next()
+            elif self._stream.needs_input:
+                packed = self._file.read(_XZ_BYTES)
+                if not packed:
+                    raise EOFError("the compressed file is cut off")
+            data = self._unpacked(packed, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _next(self) -> None:
+        import lzma
+
+        self._stream = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+
+    def _unpacked(self, packed: bytes, size: int) -> bytes:
+        import lzma
+
+        try:
+            return self._stream.decompress(packed, size)
+        except lzma.LZMAError as error:
+            if "emory" not in str(error):
+                raise
+            raise InputError(
+                f"the log could not be read: it takes more than {_XZ_MEMORY >> 20} MiB to unpack",
+                where=self._path,
+                remedy=f"Decompress it: xz -dc {_named(self._path)} | fingerprint diagnose logs -",
+            ) from None
 
 
 class Rejoined(io.RawIOBase):
@@ -256,8 +311,9 @@ class _Forms:
         if is_plain(block):
             self._plain = True
             return block
-        text = block.decode("utf-8", "surrogateescape")
-        return self.unwrapper.block(text).encode("utf-8", "surrogateescape")
+        from fingerprint.agent.logs.wrappers import in_bytes
+
+        return in_bytes(self.unwrapper.block(block.decode("utf-8", "surrogateescape")))
 
     def take_others(self) -> int:
         """Return how many lines of other programs came since the last call."""

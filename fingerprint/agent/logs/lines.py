@@ -18,7 +18,7 @@ from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 _WHERE_LOGS_ARE = (
     f"The agent's logs are in {paths_of('linux').logs}, on Windows in "
@@ -140,7 +140,7 @@ class Counts:
 
 def entries(
     path: str, counts: Counts, progress: Callable[[int], None], data: bytes | None = None, ahead: int | None = None
-) -> Iterator[Entry]:
+) -> Generator[Entry, None, None]:
     """Yield the relevant entries of one file, in its order.
 
     Args:

@@ -9,6 +9,7 @@ import json
 import re
 
 from fingerprint._io.times import local
+from fingerprint.agent.logs.wrappers import in_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 
 _LONGEST = 1 << 20
+# No record of a journal has more fields.
+_MOST_FIELDS = 1024
 _EXPORT = re.compile(rb"__(?:CURSOR|REALTIME_TIMESTAMP|MONOTONIC_TIMESTAMP|SEQNUM)[^=\n]{0,20}=")
 _FIELD = re.compile(rb"[A-Z_][A-Z0-9_]{0,63}(?==|\n)")
 _VERBOSE = re.compile(r"(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? \S{1,20} \[s=")
@@ -63,7 +66,8 @@ class _Export:
             name, value, end = found
             self._ends += data.count(b"\n", position, end)
             if name:
-                self._record.setdefault(name, value)
+                if len(self._record) < _MOST_FIELDS:
+                    self._record.setdefault(name, value)
             else:
                 out.append(self._flush())
             position = end
@@ -117,6 +121,8 @@ class _TextRecords:
 
     def feed(self, data: bytes) -> bytes:
         *rows, self._left = (self._left + data.decode("utf-8", "surrogateescape")).split("\n")
+        # The end of a longer line is left out.
+        self._left = self._left[:_LONGEST]
         return b"".join(map(self._row, rows))
 
     def end(self) -> bytes:
@@ -127,7 +133,7 @@ class _TextRecords:
         row = row.rstrip("\r")
         out = self._flush() if self._begins(row) or self._length > _LONGEST else b""
         self._rows.append(row)
-        self._length += len(row)
+        self._length += len(row) + 1
         return out
 
     def _flush(self) -> bytes:
@@ -137,7 +143,7 @@ class _TextRecords:
         fields = self._fields(rows)
         if fields is None:
             # Other lines between or before the records.
-            return "".join(f"{self._lines.line(row)}\n" for row in rows).encode("utf-8", "surrogateescape")
+            return in_bytes("".join(f"{self._lines.line(row)}\n" for row in rows))
         return _line(self._lines, fields) + b"\n" * len(rows)
 
     def _begins(self, row: str) -> bool:
@@ -154,15 +160,18 @@ class _Verbose(_TextRecords):
     def _fields(self, rows: list[str]) -> dict[str, Any] | None:
         if not self._begins(rows[0]):
             return None
-        fields: dict[str, Any] = {}
+        found: dict[str, list[str]] = {}
         name = ""
         for row in rows[1:]:
             field = _VERBOSE_FIELD.match(row)
             if field:
-                name = field[1]
-                fields.setdefault(name, field[2])
+                # Of several with one name the first counts.
+                name = field[1] if field[1] not in found else ""
+                if name:
+                    found[name] = [field[2]]
             elif name:
-                fields[name] += f"\n{row.strip()}"
+                found[name].append(row.strip())
+        fields: dict[str, Any] = {name: "\n".join(texts) for name, texts in found.items()}
         fields.setdefault("time", rows[0].partition(" [")[0])
         return fields
 
@@ -188,4 +197,4 @@ def _line(lines: Unwrapper, fields: dict[str, Any]) -> bytes:
         if stamp.isascii() and stamp.isdigit() and len(stamp) != len("1700000000000000"):
             # Before 2001 or after 2286: a clock that was never set.
             found[name] = local(int(stamp[:18]) // 1_000_000)
-    return (lines.record(found) or "").encode("utf-8", "surrogateescape")
+    return in_bytes(lines.record(found) or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from itertools import combinations
 
 from fingerprint.agent.paths import LOGS, UPDATE_LOG, WORKER
@@ -24,6 +25,7 @@ _SECONDS = re.compile(r"[-._](\d{10})$")
 _OLD = re.compile(r"[.-](?:old|bak|prev|previous)$")
 _EXTENSION = re.compile(r"\.(?:log|txt)$")
 _DEEPEST = 12
+_MOST_COMPARED = 100
 
 
 class Part:
@@ -98,7 +100,10 @@ def in_order(parts: Sequence[tuple[str, str]]) -> list[int]:
 def _rises(parts: Sequence[tuple[str, str]], named: Sequence[Part]) -> bool:
     """Return whether a part with a higher number is newer."""
     score = 0
-    for (one, first), (other, second) in combinations(zip(named, (at for _, at in parts), strict=True), 2):
+    pairs = [pair for pair in zip(named, (at for _, at in parts), strict=True) if pair[0].number is not None]
+    # All pairs of so many parts show it.
+    thinned = pairs[:: len(pairs) // _MOST_COMPARED + 1]
+    for (one, first), (other, second) in combinations(thinned, 2):
         if one.number is not None and other.number is not None and one.day == other.day and first and second:
             same = (one.number > other.number) == (first > second)
             score += 0 if first == second or one.number == other.number else 1 if same else -1
@@ -126,7 +131,9 @@ def _in_directory(path: str) -> list[str]:
         if directory.count(os.sep) - depth >= _DEEPEST:
             directories.clear()
         directories.sort()
-        logs = sorted(os.path.join(directory, name) for name in names if _is_agents(name))
+        logs = sorted(
+            path for path in (os.path.join(directory, name) for name in names if _is_agents(name)) if _may_be_file(path)
+        )
         if logs:
             by_directory[directory] = logs
     if len(by_directory) > 1 and path not in by_directory:
@@ -144,6 +151,14 @@ def _in_directory(path: str) -> list[str]:
 
 def _is_agents(name: str) -> bool:
     return Part(name).log in _NAMES
+
+
+def _may_be_file(path: str) -> bool:
+    """Return whether a path is a file or unknown: reading a pipe or device that lies in a directory may never end."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return True
 
 
 def _unreadable(error: OSError) -> None:

@@ -85,7 +85,13 @@ _CONTEXT = re.compile(
     rf"\S.{{0,60}}? (?:{'|'.join(LEVELS)}) \[(?:{CORE}|{WORKER}|CredentialRefresher|\w{{1,40}}CredsProvider)\]"
 )
 _SYSLOG_ESCAPE = re.compile(r"#(0[0-3][0-7])")
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _LONGEST = 1 << 20
+
+
+def in_bytes(text: str) -> bytes:
+    """Return the bytes of a text that was decoded with "surrogateescape"; JSON may hold half a character, too."""
+    return _HALF.sub("\ufffd", text).encode("utf-8", "surrogateescape")
 
 
 def is_ours(name: str) -> bool:
@@ -110,7 +116,8 @@ class Unwrapper:
         self._ahead = ahead
         # Program and number of the last line of an agent.
         self._source: tuple[str, str] | None = None
-        self._partial = ""
+        self._parts: list[str] = []
+        self._parts_length = 0
         # The form of the last line, which is that of most.
         self._form = _SYSLOG
         # Whether something that says where lines are from stands before them, and whether a time does.
@@ -221,9 +228,13 @@ class Unwrapper:
     def _part(self, text: str, outer: str, complete: bool) -> str:
         """Return a line of a container, whose long lines come in parts."""
         if not complete:
-            self._partial = (self._partial + text)[:_LONGEST]
+            text = text[: max(0, _LONGEST - self._parts_length)]
+            if text:
+                self._parts.append(text)
+                self._parts_length += len(text)
             return ""
-        text, self._partial = self._partial + text, ""
+        text = "".join((*self._parts, text))
+        self._parts, self._parts_length = [], 0
         return self._text(text, outer) if text else ""
 
     def _json(self, text: str) -> str | None:

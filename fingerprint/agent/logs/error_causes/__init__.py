@@ -11,7 +11,7 @@ import re
 from functools import cache
 
 from fingerprint.agent.logs.error_causes import host, network, service
-from fingerprint.agent.logs.error_causes.details import filled, values_of, values_on, worded, words_of
+from fingerprint.agent.logs.error_causes.details import details_on, filled, values_of, worded, words_of
 from fingerprint.agent.logs.error_causes.row import BUNDLE, RESTART, Row, Step
 from fingerprint.agent.logs.sdk_errors import sdk_error
 from fingerprint.agent.paths import paths_of
@@ -74,17 +74,17 @@ class ErrorCause(Value):
             unit: the agent's systemd unit; "" for that of the package.
             restart: the command that restarts the agent; "" for the usual one of the system.
         """
-        values = values_on(system, unit, restart) | dict(self.values)
+        values = details_on(system, unit, restart, dict(self.values))
         return [(worded(step.text, values), filled(step.on(system), values)) for step in steps_of(self.row)]
 
     def lines(self, system: str = "") -> tuple[str, ...]:
         """Return the remedy as lines that hold the commands; those for Linux and for Windows if `system` is ""."""
         found = []
         for step in steps_of(self.row):
-            text = worded(step.text, values_on(system, "", "") | dict(self.values))
+            text = worded(step.text, details_on(system, "", "", dict(self.values)))
             commands = []
             for one in (system,) if system else ("linux", "windows"):
-                command = filled(step.on(one), values_on(one, "", "") | dict(self.values))
+                command = filled(step.on(one), details_on(one, "", "", dict(self.values)))
                 differs = not system and step.on("linux") != step.on("windows")
                 commands += [f"{_SYSTEMS[one]}: `{command}`" if differs else f"`{command}`"] if command else []
             # The state's words say how to restart already.

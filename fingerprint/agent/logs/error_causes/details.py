@@ -20,9 +20,11 @@ _HOST = re.compile(rf"(?:\bhttps://|\blookup |certificate is valid for [^\n]{{1,
 _PROXY_HOST = re.compile(rf"(?:proxyconnect|socks connect) tcp:? (?:dial tcp:? )?(?:lookup )?(?:{_NAME}(?::\d+)?)")
 _ADDRESS = re.compile(r"\b(?:dial|connect|connectex|read|write) (?:tcp|udp)[46]? (?:[^\s>]+->)?"
                       r"((?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.%\w]+\]):\d+)")  # fmt: skip
-# The characters that a shell does not interpret: a path is printed within commands.
+# A path is printed within commands: of Unix it has only characters that a shell does not interpret, of Windows those
+# that PowerShell, which knows more quotation marks, does not interpret in quotation marks.
 _PATHS = re.compile(
-    r"(?<![\w/:.<])(/(?:[\w.@+-]+/)*[\w.@+-]*[\w@+-])|\b([A-Za-z]:\\[^:\"*?<>|$`%\n]+?)(?= [A-Za-z]:\\|[:\"]|$)"
+    r"(?<![\w/:.<])(/(?:[\w.@+-]+/)*[\w.@+-]*[\w@+-])|"
+    r"\b([A-Za-z]:\\[^:\"*?<>|$`%\x00-\x1f\x7f-\x9f\u201c-\u201f\u2028\u2029]+?)(?= [A-Za-z]:\\|[:\"]|$)"
 )
 _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+)")
 _POLICY = re.compile(r"explicit deny in an? ([a-z -]{1,40}? policy|permissions boundary)")
@@ -94,6 +96,20 @@ def values_on(system: str, unit: str, restart: str) -> dict[str, str]:
 def worded(text: str, values: dict[str, str]) -> str:
     """Return a text with its details."""
     return text.format_map(_Words(values))
+
+
+def details_on(system: str, unit: str, restart: str, values: dict[str, str]) -> dict[str, str]:
+    """Return the details of a system and of an error; not a path of Windows for the commands of a Unix.
+
+    Args:
+        system: as for `values_on`.
+        unit: as for `values_on`.
+        restart: as for `values_on`.
+        values: of the error.
+    """
+    if system != "windows" and "\\" in values.get("path", ""):
+        values = {name: value for name, value in values.items() if name not in ("path", "directory")}
+    return values_on(system, unit, restart) | values
 
 
 def filled(command: str, values: dict[str, str]) -> str:

@@ -55,7 +55,8 @@ PROXY = (
         name="proxy-setting", why="its proxy setting is not a valid URL", steps=(_PROXY,),
         says=("invalid proxy url", "invalid proxy address", "proxy: unknown scheme", "unsupported proxy scheme",
               "proxyconnect tcp"),
-        pattern=r"(?i)parse \"?(?:https?|socks5h?)://[^ ]*: (?:invalid|net/url)|parse \"?[^ /]+:[^ /]*\"?: first path",
+        pattern=r"(?i)parse \"?(?:https?|socks5h?)://[^ ]*: (?:invalid|net/url)|"
+        r"parse \"?[^ /:]+:[^ /]{0,300}: first path",
     ),
     Row(
         name="proxy-rejects", why="its proxy rejects the connection to {host}", network=True,
