@@ -189,7 +189,7 @@ def _stopped(source: Source, raw: Mapping[str, Any], answer: Mapping[str, Any], 
     where = _origin(source, chain, answer)
     if raw.get("fault"):
         hint = "SDKs do not expand ~: write" if raw["needs"].startswith("~") else "Write"
-        what = f"credential_process runs {raw['needs']}, {raw['fault']}"
+        what = f"credential_process runs {raw['needs'] or 'a program'}, {raw['fault']}"
         return Finding(
             "process-missing", what, where, f"{hint} the path of an existing program into credential_process"
         )
@@ -198,8 +198,9 @@ def _stopped(source: Source, raw: Mapping[str, Any], answer: Mapping[str, Any], 
         return _unparsable(error["path"], disk)
     for name, kind, words, code, what, remedy in _ERRORS:
         if name == source.name and kind in ("", error["type"]) and words in error["message"]:
-            what = (what or error["message"] or f"botocore stops with {error['type']}").rstrip(".")
-            return Finding(code, what.format(**names) if what.count("{") else what, where, remedy.format(**names))
+            # botocore's own words are no template.
+            told = what.format(**names) or error["message"] or f"botocore stops with {error['type']}"
+            return Finding(code, told.rstrip("."), where, remedy.format(**names))
     what = f"botocore stops with {error['type']}"
     return Finding("source-error", what, where, "Remove this source, or correct its settings")
 

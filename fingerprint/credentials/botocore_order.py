@@ -127,6 +127,8 @@ def _answer(home: str, environ: Mapping[str, str] | None, root: str, run: bool) 
     except ValueError:
         last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2].partition(":")[0]
         raise Unanswered(f"botocore failed with exit code {done.returncode} ({printable(last)})") from None
+    if "unanswered" in answer:
+        raise Unanswered(answer["unanswered"])
     return answer
 
 

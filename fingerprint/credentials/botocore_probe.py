@@ -13,6 +13,7 @@ import errno
 import io
 import json
 import os
+import re
 import stat
 import sys
 from datetime import timezone
@@ -44,6 +45,10 @@ _EXPIRIES = (
     "x_security_token_expires", "aws_expiration", "aws_session_expiration", "expiration", "token_expiration",
     "aws_credential_expiration", "aws_credentials_expiration",
 )  # fmt: skip
+# No file of settings or tokens is so large.
+_LARGEST = 64 << 20
+_NAME = re.compile(r"~?(?:[\w. +/-]|\\|:(?!//))+")
+_KEY = re.compile(r"[A-Za-z0-9/+]{40}")
 # A time without a zone may be local time anywhere.
 _ZONES_SECONDS = 14 * 3600
 
@@ -57,13 +62,23 @@ class Needed(BaseException):
         self.what = what
 
 
+class TooLarge(BaseException):
+    """A file that botocore would take into memory; the text is its path. Not an Exception, as `Needed`."""
+
+
 def main() -> None:
     """Read a request from standard input and write the answer to standard output.
+
+    The answer is that of `_answer`, or an object with `unanswered`: why there is none.
 
     The request: `root`, of a copied disk or "/"; `run`, whether a credential_process may run.
     """
     request = json.load(sys.stdin)
-    sys.stdout.write(json.dumps(_answer(request["root"], bool(request["run"]))))
+    try:
+        answer = _answer(request["root"], bool(request["run"]))
+    except TooLarge as error:
+        answer = {"unanswered": f"{error} is too large"}
+    sys.stdout.write(json.dumps(answer))
 
 
 def _stop(run: bool) -> Callable[[str, tuple[Any, ...]], None]:
@@ -75,8 +90,25 @@ def _stop(run: bool) -> Callable[[str, tuple[Any, ...]], None]:
             raise Needed("process", _program(values) if event == "subprocess.Popen" else "")
         if event in _WRITE or (event == "open" and isinstance(values[2], int) and values[2] & _WRITING):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(values[0]))
+        if event == "open":
+            _require_end(values[0])
 
     return hook
+
+
+def _require_end(path: Any) -> None:
+    """Raise an error for what takes endless time or memory to read: the home may be another user's."""
+    if not isinstance(path, str | bytes):
+        return
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return
+    if stat.S_ISREG(status.st_mode):
+        if status.st_size > _LARGEST:
+            raise TooLarge(os.fsdecode(path))
+    elif not stat.S_ISDIR(status.st_mode) and path != os.devnull:
+        raise OSError(errno.EINVAL, "not a file", os.fsdecode(path))
 
 
 def _program(values: tuple[Any, ...]) -> str:
@@ -86,7 +118,9 @@ def _program(values: tuple[Any, ...]) -> str:
         from botocore.compat import compat_shell_split
 
         words = compat_shell_split(words)
-    return str(os.fsdecode(words[0]))
+    name = os.fsdecode(words[0])
+    # What is no name of a program may be a secret: variables before it, options, a URL.
+    return name if _NAME.fullmatch(name) and not _KEY.fullmatch(name) else ""
 
 
 def _answer(root: str, run: bool) -> dict[str, Any]:
