@@ -34,9 +34,9 @@ def print_conclusion(
     if evidence in cause or evidence in text:
         evidence = ""
     if cause:
-        _print_row("Note" if color == "good" else "Cause", printable(f"{cause} ({evidence})" if evidence else cause))
+        print_row("Note" if color == "good" else "Cause", printable(f"{cause} ({evidence})" if evidence else cause))
     elif evidence:
-        _print_row("Evidence", printable(evidence))
+        print_row("Evidence", printable(evidence))
     # The head says what not to do.
     shown = steps if arguments.verbose else ([one for one in steps if not one[0].startswith("Do not ")] or steps)[:1]
     for number, (what, command) in enumerate(shown, 1):
@@ -45,9 +45,9 @@ def print_conclusion(
         count = f"{number}) " if len(shown) > 1 else ""
         line = f"{count}{what}: {command}" if command else f"{count}{what}"
         if len(line) + _LABEL + 2 <= _WIDTH or not command:
-            _print_row(label, line)
+            print_row(label, line)
             continue
-        _print_row(label, f"{count}{what}:")
+        print_row(label, f"{count}{what}:")
         # A command is not folded, so that it can be copied.
         write(f"  {'':{_LABEL}}{command}")
 
@@ -59,9 +59,10 @@ def print_rest(found: Sequence[str]) -> None:
         found: such as "2 more steps"; () for nothing worth a line.
     """
     if found:
-        _print_row("More", f"{'; '.join(found)} (--verbose)")
+        print_row("More", f"{'; '.join(found)} (--verbose)")
 
 
-def _print_row(label: str, text: str) -> None:
+def print_row(label: str, text: str) -> None:
+    """Write one row of a conclusion: its label, and a text that is folded."""
     for number, line in enumerate(folded(text, _WIDTH - _LABEL)):
         write(f"  {label if number == 0 else '':{_LABEL}}{line}".rstrip())

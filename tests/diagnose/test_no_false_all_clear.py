@@ -61,10 +61,10 @@ EXPIRED = credentials("08:00:01", "09:00:01")
 QUIET = text(started("08:00:00"), ready("08:00:01"))
 # What is wrong -> the check that shows it, its outcome ("unknown" for one that could not be answered), and its words.
 BROKEN: dict[str, tuple[Callable[[AgentMachine], None], str, str, str]] = {
-    "no worker": (no_worker, "running", "fail", "runs without a worker"),
+    "no worker": (no_worker, "running", "fail", "without its worker ssm-agent-worker"),
     "no worker, log of today": (
         both(no_worker, text(started("08:00:00"), ready("08:00:01"), ready("11:30:00"))), "running", "fail",
-        "runs without a worker",
+        "without its worker ssm-agent-worker",
     ),
     "worker cannot be started": (
         both(no_worker, text(started("08:00:00"), ready("08:00:01"),

@@ -21,7 +21,7 @@ from fingerprint.agent.logs import (
     times,
 )  # fmt: skip
 from fingerprint.answers.logs import diagnose_logs_answer, log_time, logged_value, quoted
-from fingerprint.cli.conclusion import print_conclusion, print_rest
+from fingerprint.cli.conclusion import print_conclusion, print_rest, print_row
 from fingerprint.cli.output import folded, is_terminal, print_json, show_progress, warn, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 
@@ -88,6 +88,8 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
     )  # fmt: skip
     _print_unknown(timeline, arguments)
     if not arguments.verbose:
+        for label, text in _beside(timeline, when, arguments):
+            print_row(label, printable(text))
         print_rest(_rest(timeline, steps))
         return
     write()
@@ -119,7 +121,9 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
             write(f"  {'Failed' if number == 0 else '':10} {line}")
     if timeline.wasted:
         write(f"  Wasted     {times(timeline.wasted, 'retry', 'retries')} after the new fingerprint")
-    _print_beside(timeline, when, arguments)
+    for name, text in _beside(timeline, when, arguments):
+        for number, line in enumerate(folded(printable(text), 66)):
+            write(f"  {name if number == 0 else '':10} {line}")
     starts = [run for run in timeline.runs if run.started]
     for number, run in enumerate(starts):
         at = "" if run.started == "-" else run.started
@@ -163,8 +167,8 @@ def _print_unknown(timeline: Timeline, arguments: Arguments) -> None:
         write(f"  {'Unknown' if row == 0 else '':8} {line}")
 
 
-def _print_beside(timeline: Timeline, when: Callable[[str], str], arguments: Arguments) -> None:
-    """Print the results of updates and sessions, which do not change the agent's state."""
+def _beside(timeline: Timeline, when: Callable[[str], str], arguments: Arguments) -> list[tuple[str, str]]:
+    """Return the results of updates and sessions, which do not change the agent's state, as (label, text)."""
     beside, rows = timeline.beside, []
     if beside.failed is not None:
         failed = beside.failed
@@ -173,9 +177,7 @@ def _print_beside(timeline: Timeline, when: Callable[[str], str], arguments: Arg
     if beside.channel_denied:
         error = quoted(beside.channel_denied, reveal=arguments.reveal)
         rows.append(("Sessions", f"none since {when(beside.channel_denied_at) or '(no time)'}: {NO_CHANNEL} ({error})"))
-    for name, text in rows:
-        for number, line in enumerate(folded(printable(text), 66)):
-            write(f"  {name if number == 0 else '':10} {line}")
+    return rows
 
 
 def _at(at: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fingerprint._io.text import printable
 from fingerprint.answers.explain import explain_answer, explain_snapshots_answer
 from fingerprint.attributes.stable import DECIDING_POINTS
-from fingerprint.cli.conclusion import print_conclusion, print_rest
+from fingerprint.cli.conclusion import print_conclusion, print_rest, print_row
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.identity import OUTCOME_EXIT_CODES, OUTCOME_HEADS, print_problems, print_recipe
 from fingerprint.cli.output import colored, folded, print_json, step, write
@@ -83,6 +83,8 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
     print_recipe(found.change)
     # The head says whether the agent rejects it.
     print_problems(tuple(one for one in problems if one.kind != REJECTED), arguments)
+    if found.id_warning:
+        print_row("Warning", printable(found.id_warning))
     print_rest(_rest(found))
 
 
