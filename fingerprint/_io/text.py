@@ -65,6 +65,14 @@ _SEPARATORS = ("://", ":\\/\\/")
 # Quotes that may surround a URL in a text, or in a text within JSON.
 QUOTES = ('\\"', '"', "'")
 _OUT = "***"
+_SIGNS_OF_SECRETS = ("secret", "token", "code", "akia", "asia", "password", "private key")
+# A name and its value; a value has a digit, so that "password: required" stays. Or the ID of a key and the key.
+_SECRET = (
+    r"((?:secret[-_ ]?(?:access[-_ ]?)?key|(?:session|security)[-_ ]?token|activation[-_ ]?code|password)[\\\"']{0,4}"
+    r"(?:[ \t]{0,8}(?:[:=]|=>)|[ \t])[ \t]{0,8}[\\\"']{0,4}|[ \t]-{1,2}(?:activation-?)?code(?:[ \t]{1,8}|=)[\"']?|"
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}[\"', :/;]{1,4})(?=[A-Za-z+/=_%-]{0,200}\d)[A-Za-z0-9+/=_%-]{6,}"
+)
+_PEM = r"(-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----)[A-Za-z0-9+/=\s\\]*"
 # Parameters of the agent's requests to a metadata service.
 _HARMLESS = ("api-version", "format")
 # Between the maker and the last digits of a hardware address.
@@ -86,6 +94,17 @@ def without_passwords(text: str) -> str:
         text = re.sub(_QUOTED_URL, _hidden_in_text, text)
         text = re.sub(_URL, _hidden_in_text, text)
     return text
+
+
+def without_secrets(text: str) -> str:
+    """Return a text of others without passwords, keys, tokens and codes of activations that their names show."""
+    lowered = text.lower()
+    if any(sign in lowered for sign in _SIGNS_OF_SECRETS):
+        import re
+
+        text = re.sub(_SECRET, rf"\g<1>{_OUT}", text, flags=re.IGNORECASE)
+        text = re.sub(_PEM, rf"\g<1>{_OUT}", text)
+    return without_passwords(text)
 
 
 def hidden(url: str, ends: tuple[str, ...] = ()) -> str:

@@ -9,7 +9,7 @@ import zlib
 from bisect import bisect
 from contextlib import nullcontext
 
-from fingerprint._io.text import without_passwords
+from fingerprint._io.text import without_secrets
 from fingerprint.agent.logs.files import blocks, has_levels, opened
 from fingerprint.agent.logs.kinds import KINDS, LEVELS, PRINTED, kind_of
 from fingerprint.agent.paths import paths_of
@@ -213,7 +213,8 @@ def _count(block: bytes, counts: Counts, path: str) -> None:
             counts.unknown += 1
             if counts.first_unknown is None:
                 line = number + block.count(b"\n", 0, row.start()) + 1
-                counts.first_unknown = path, line, text.replace(_LINE_END, b" ")[:_QUOTED].decode("utf-8", "replace")
+                shown = text.replace(_LINE_END, b" ")[:_TEXT_LIMIT].decode("utf-8", "replace")
+                counts.first_unknown = path, line, without_secrets(shown)[:_QUOTED]
 
 
 def _continues(line: bytes, level: bytes) -> bool:
@@ -316,7 +317,7 @@ def parse(line: str, before: Entry | None = None) -> Entry | None:
     if kind is None:
         return None
     at, fraction = (f"{day} {clock}", fraction or "") if day else (before.at, before.fraction) if before else ("", "")
-    return Entry(at, level, kind, without_passwords(_without_context(text)), fraction)
+    return Entry(at, level, kind, without_secrets(_without_context(text)), fraction)
 
 
 def _of_console(line: str) -> Entry | None:
@@ -326,7 +327,7 @@ def _of_console(line: str) -> Entry | None:
         return None
     day, clock, words, error = found.groups()
     kind, begin = _OF_CONSOLE[words]
-    return Entry(f"{day.replace('/', '-')} {clock}", "ERROR", kind, without_passwords(begin + error.strip()))
+    return Entry(f"{day.replace('/', '-')} {clock}", "ERROR", kind, without_secrets(begin + error.strip()))
 
 
 def _without_context(text: str) -> str:

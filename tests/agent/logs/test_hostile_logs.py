@@ -15,6 +15,7 @@ from time import perf_counter
 import pytest
 
 from commandline import COMMAND, environment
+from fingerprint._io.text import without_secrets
 from fingerprint.agent.logs import read_logs
 from fingerprint.agent.logs.rotation import in_order, log_files
 from fingerprint.errors import InputError
@@ -148,3 +149,42 @@ def test_no_name_of_a_file_adds_a_command(
         read_logs([name])
     command = str(raised.value.remedy).partition(": ")[2]
     assert (f"./{name}" if name.startswith("-") else name) in shlex.split(command)
+
+
+SECRET, CODE = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AbCdEfGh1234567890ab"
+SECRETS = (
+    f"aws_secret_access_key={SECRET}", f"aws_secret_access_key = {SECRET}", f'"SecretAccessKey":"{SECRET}"',
+    f'\\"SecretAccessKey\\": \\"{SECRET}\\"', f"X-Amz-Security-Token={SECRET}", f"aws_session_token : '{SECRET}'",
+    f"AKIAIOSFODNN7EXAMPLE:{SECRET}", f"ASIAIOSFODNN7EXAMPLE {SECRET}",
+    f"amazon-ssm-agent -register -code {CODE} -id 1",
+    f"--activation-code={CODE}", f"activationCode={CODE}", f"SSM_ACTIVATION_CODE={CODE}", f"Password: {CODE}",
+    f"-----BEGIN RSA PRIVATE KEY-----\\n{SECRET}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize(
+    "head", ["", "2026-11-24 10:00:00.0000 ERROR [CredentialRefresher] Retrieve credentials produced error: "]
+)
+def test_no_secret_of_a_log_is_shown(tmp_path: Path, secret: str, head: str) -> None:
+    log = tmp_path / "x.log"
+    log.write_text(f"{head or 'some program [x] '}{secret} of it\n")
+    for more in ([], ["--reveal"], ["--verbose"], ["--output", "json", "--reveal"]):
+        done = subprocess.run(
+            [COMMAND, "diagnose", "logs", log, *more], capture_output=True, text=True, env=environment(tmp_path),
+            timeout=60, check=False,
+        )  # fmt: skip
+        assert SECRET[:12] not in done.stdout + done.stderr
+        assert CODE[:12] not in done.stdout + done.stderr
+    assert "***" in done.stdout
+
+
+WORDS = (
+    "status code: 400, request id: 5", "ExpiredTokenException: The security token included in the request is expired",
+    "exit code 127", "InvalidToken: token 12 is expired",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_words_beside_a_secret_stay(text: str) -> None:
+    assert without_secrets(text) == text
