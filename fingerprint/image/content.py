@@ -12,7 +12,11 @@ from fingerprint.agent.paths import PACKAGE
 
 ACTIVATION, KEYS = "activation", "aws-keys"
 _GZIP, _LIMIT = b"\x1f\x8b", 8 * 1024 * 1024
+_DATABASE = b"SQLite format 3\0"
 _BYTE_ORDERS = (b"\xff\xfe", b"\xfe\xff")
+# What text does not have, but for escape sequences and ends of pages.
+_CONTROLS = re.compile(rb"[\x01-\x07\x0e-\x1a\x1c-\x1f]")
+_HOLES = re.compile(rb"\0{2,}")
 _CONTINUED = re.compile(r"[\\`][ \t]*\r?\n[ \t]*")
 _OPEN = r"[\"']?"
 # One line, or the next one for a value of YAML or JSON that stands below its name.
@@ -54,8 +58,13 @@ _WEB_IDENTITY = re.compile(r"^[ \t]*web_identity_token_file[ \t]*=[ \t]*(?P<path
 
 
 def is_binary(data: bytes) -> bool:
-    """Return whether the beginning of a file shows that it is no text, compressed text included."""
-    return b"\0" in data and not data.startswith((_GZIP, *_BYTE_ORDERS))
+    """Return whether the beginning of a file shows that it is no text, compressed text included.
+
+    Text may have NULs: those of UTF-16, and those of blocks that were not written before a power failure.
+    """
+    if b"\0" not in data or data.startswith((_GZIP, *_BYTE_ORDERS)):
+        return False
+    return data.startswith(_DATABASE) or _CONTROLS.search(data) is not None
 
 
 def decoded(data: bytes) -> str:
@@ -67,7 +76,11 @@ def decoded(data: bytes) -> str:
             return ""
     if data.startswith(_BYTE_ORDERS):
         return data.decode("utf-16", "replace")
-    return "" if is_binary(data) else data.decode("utf-8-sig", "replace")
+    if b"\0" in data:
+        if is_binary(data):
+            return ""
+        data = _HOLES.sub(b"\n", data).replace(b"\0", b"")
+    return data.decode("utf-8-sig", "replace")
 
 
 def secrets_in(text: str) -> tuple[str, ...]:

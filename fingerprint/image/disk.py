@@ -84,6 +84,9 @@ class Directory:
             return function(name, *arguments, dir_fd=self._descriptor)
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.of(name)) from None
+        except ValueError:
+            # No file has such a name, but a text can: it has a NUL or half a character.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.of(name)) from None
 
     def names(self) -> list[str]:
         """Return the names in this directory, sorted."""

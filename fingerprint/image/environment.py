@@ -36,6 +36,7 @@ _ENVIRONMENT_FILES = (
 )  # fmt: skip
 _PROPERTY_LIST = f"/Library/LaunchDaemons/{LAUNCHD_SERVICE}.plist"
 _LONGEST = 16 * 1024
+_MOST_LISTED = 10_000
 _SPECIFIER = re.compile(r"%([A-Za-z%])")
 # Of the manager of the system, whose user is root.
 _DIRECTORIES_OF = {
@@ -67,13 +68,14 @@ class Setting(Value):
 def service_settings(scan: Scan) -> Iterator[Setting]:
     """Yield the settings of all services that use credentials of the node."""
     named: list[str] = list(_ENVIRONMENT_FILES)
+    left = [_MOST_LISTED]
     for path in _unit_files(scan):
         file = _read(scan, path)
         if file is None:
             continue
         for name, value in _unit_settings(decoded(file.data)):
             if name == "EnvironmentFile":
-                named += _matching(scan, value.removeprefix("-"))
+                named += _matching(scan, value.removeprefix("-"), left)
             else:
                 yield Setting(name, value, file)
     for path in dict.fromkeys(named):
@@ -150,14 +152,30 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
-def _matching(scan: Scan, path: str) -> list[str]:
-    """Return the files that an EnvironmentFile names, which may be a pattern, also in the names of directories."""
+def _matching(scan: Scan, path: str, left: list[int]) -> list[str]:
+    """Return the files that an EnvironmentFile names, which may be a pattern, also in the names of directories.
+
+    Args:
+        scan: the search.
+        path: the pattern.
+        left: how many more directories are listed for all patterns of the disk.
+    """
     found = [""]
     for name in _specified(path).strip("/").split("/"):
         if any(character in name for character in "*?["):
+            left[0] -= len(found)
+            if left[0] < 0:
+                scan.note_unreadable(
+                    scan.disk.above(path), f"its pattern leads to more than {_MOST_LISTED} directories"
+                )
+                return []
             found = [f"{one}/{inner}" for one in found for inner in fnmatch.filter(scan.listed(one or "/"), name)]
+        elif name == "..":
+            # Those of one directory have one above it.
+            found = [one.rpartition("/")[0] for one in found]
         else:
             found = [f"{one}/{name}" for one in found]
+        found = list(dict.fromkeys(found))
     return found
 
 

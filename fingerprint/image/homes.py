@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from fingerprint.agent.paths import PACKAGE, SDK_CONFIG
 from fingerprint.image.content import decoded, has_profile_keys, secret_paths
@@ -48,6 +49,7 @@ _FILES = (
 _HOME_LEVELS = 2
 # Accounts of people have numbers from the first to below the second, and root has 0.
 _PEOPLE, _NOBODY = 500, 65534
+_NUMBER = re.compile(r"[0-9]{1,10}")
 # What an account has here is no home directory.
 _SYSTEM = ("/bin", "/sbin", "/usr", "/dev", "/proc", "/sys", "/run", "/etc", "/lib", "/boot", "/tmp")
 
@@ -78,7 +80,9 @@ def _accounts(scan: Scan, found: dict[str, bool]) -> None:
         fields = line.split(":")
         if len(fields) > 5 and fields[5].startswith("/"):
             home = os.path.normpath(fields[5])
-            is_peoples = fields[2].isdigit() and (fields[2] == "0" or _PEOPLE <= int(fields[2]) < _NOBODY)
+            is_peoples = fields[2] == "0" or (
+                _NUMBER.fullmatch(fields[2]) is not None and _PEOPLE <= int(fields[2]) < _NOBODY
+            )
             found.setdefault(home, is_peoples and not home.startswith(_SYSTEM) and home != "/")
 
 
