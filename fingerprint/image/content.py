@@ -15,7 +15,7 @@ _GZIP, _LIMIT = b"\x1f\x8b", 8 * 1024 * 1024
 _DATABASE = b"SQLite format 3\0"
 _BYTE_ORDERS = (b"\xff\xfe", b"\xfe\xff")
 # What text does not have, but for escape sequences and ends of pages.
-_CONTROLS = re.compile(rb"[\x01-\x07\x0e-\x1a\x1c-\x1f]")
+_CONTROLS = re.compile(rb"[\x01-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 _HOLES = re.compile(rb"\0{2,}")
 _CONTINUED = re.compile(r"[\\`][ \t]*\r?\n[ \t]*")
 _OPEN = r"[\"']?"
