@@ -10,7 +10,7 @@ from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.agent.installed import printed_version, program_directories, program_directory
 from fingerprint.agent.logs.retries import GRACE_SECONDS
 from fingerprint.agent.paths import CORE, LOGS, SNAP, UNITS, WORKER, AgentPaths, paths_of
-from fingerprint.agent.systemd_unit import RUNS, systemd_units
+from fingerprint.agent.systemd_unit import RUNS, starts_program, systemd_units
 from fingerprint.agent.versions import Assessed, assess
 from fingerprint.errors import FingerprintError
 from fingerprint.machine.base import END_LIMIT
@@ -318,12 +318,16 @@ class AgentFacts:
 
     @property
     def without_agent(self) -> bool:
-        """Whether there is no agent: no program, no process, and no unit that is started. False if unknown."""
+        """Whether there is no agent: no program, no process, and no unit that starts one. False if unknown."""
+        if self.has_agent is not False or self.runs:
+            return False
         try:
-            starts = (self.unit or {}).get("ActiveState") in RUNS
+            unit = self.unit
         except OSError:
-            starts = False
-        return self.has_agent is False and not self.runs and not starts
+            unit = None
+        if not unit:
+            return True
+        return unit.get("ActiveState") not in RUNS and not starts_program(self.machine, unit.get("Id", ""))
 
     @fact
     def behaviour(self) -> Assessed:

@@ -16,7 +16,10 @@ SYSTEMCTL = ("/usr/bin/systemctl", "/bin/systemctl")
 RUNS = ("active", "reloading", "activating", "deactivating")
 _PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,User,MainPID,ActiveEnterTimestamp,NRestarts,Environment"
 # Asked only of a service that does not run as it should.
-_DETAILS = "Id,Result,ExecMainCode,ExecMainStatus,ConditionResult,AssertResult,DropInPaths,FragmentPath"
+_DETAILS = (
+    "Id,Result,ExecMainCode,ExecMainStatus,ConditionResult,ConditionTimestampMonotonic,AssertResult,"
+    "AssertTimestampMonotonic,DropInPaths,FragmentPath,ExecStart"
+)
 _SECONDS = 8.0
 
 
@@ -63,6 +66,12 @@ def details_of(machine: Machine, unit: str) -> dict[str, str]:
         return next(iter(_shown(machine, _DETAILS, (unit,))), {})
     except OSError:
         return {}
+
+
+def starts_program(machine: Machine, unit: str) -> bool:
+    """Return whether the program that a unit starts exists; False if that is not known."""
+    path = details_of(machine, unit).get("ExecStart", "").partition("path=")[2].partition(" ;")[0]
+    return bool(path) and machine.exists(path)
 
 
 def _shown(machine: Machine, properties: str, units: tuple[str, ...]) -> list[dict[str, str]]:

@@ -131,6 +131,10 @@ def _answer(root: str, run: bool) -> dict[str, Any]:
     it; `failed`, the error that no provider gets past, None without one (its type is "network" or "process" if
     botocore requires these before it asks the first one); `facts`, settings of the profile that findings are made of.
     """
+    import socket
+
+    # urllib3 would open a socket to try whether IPv6 works.
+    socket.has_ipv6 = False
     import botocore
     import botocore.configloader
     import botocore.credentials

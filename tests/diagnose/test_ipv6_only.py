@@ -123,6 +123,8 @@ def test_a_healthy_machine_with_ipv6_only_does_not_fail(tmp_path: Path, family: 
     served = [*names("api.aws", *DUAL_STACK), "s3.dualstack.eu-west-1.amazonaws.com"]
     code = f"""
     machine.config(Agent={{"UseDualStackEndpoint": True}})
+    # The home of root here is not that of the machine.
+    machine.credentials("2026-11-24T11:30:00Z", "2026-11-24T12:30:00Z", ShareFile="")
     with serving(*{served!r}):
         print(json.dumps(found()))
     """

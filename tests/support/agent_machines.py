@@ -35,7 +35,10 @@ SYSTEMCTL = (
     "/usr/bin/systemctl", "show", "--no-pager", f"--property={PROPERTIES}", "amazon-ssm-agent.service",
     "snap.amazon-ssm-agent.amazon-ssm-agent.service",
 )  # fmt: skip
-DETAILS = "Id,Result,ExecMainCode,ExecMainStatus,ConditionResult,AssertResult,DropInPaths,FragmentPath"
+DETAILS = (
+    "Id,Result,ExecMainCode,ExecMainStatus,ConditionResult,ConditionTimestampMonotonic,AssertResult,"
+    "AssertTimestampMonotonic,DropInPaths,FragmentPath,ExecStart"
+)
 MISMATCH = "MachineFingerprintDoesNotMatch: Fingerprint does not match registration data"
 DENIED = "AccessDeniedException: Machine is not registered"
 WORKER = "[ssm-agent-worker] [HealthCheck] "

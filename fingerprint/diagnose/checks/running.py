@@ -58,7 +58,8 @@ def running(site: Site) -> Finding:
         return (skipped if site.recorded else unknown)(error.strerror or str(error))
     core = [one for one in processes if one.name == CORE]
     described = _described(site, unit, processes)
-    if not core and site.without_agent:
+    masked = "masked" in (unit or {}).get("UnitFileState", "") or (unit or {}).get("LoadState") == "masked"
+    if not core and site.without_agent and not masked:
         return skipped(NOT_INSTALLED, *described)
     if not core:
         return _not_running(site, unit, described)
@@ -140,7 +141,7 @@ def _not_running(site: Site, unit: dict[str, str] | None, described: list[str]) 
         return down(f" yet: its service is in the state {active} ({sub})", remedy="Repeat the check in a minute, and "
                     "read its journal if it stays so", command=journal_command(name))  # fmt: skip
     details = details_of(site.machine, name)
-    if "no" in (details.get("ConditionResult"), details.get("AssertResult")) and active == "inactive":
+    if active == "inactive" and any(_was_refused(details, kind) for kind in ("Condition", "Assert")):
         met = condition_in(journal_of(site.machine, name))
         return down(f": a condition of its unit is not met{f' ({met})' if met else ''}", *_drop_ins(details),
                     remedy="Meet the condition, or remove it from the unit",
@@ -149,6 +150,11 @@ def _not_running(site: Site, unit: dict[str, str] | None, described: list[str]) 
         return down(f" and will not start at boot: its unit is {disabled}", remedy="Enable and start it",
                     command=_enable_command(unit, now=True))  # fmt: skip
     return down("", remedy="Start it", command=restart_command(site))
+
+
+def _was_refused(details: dict[str, str], kind: str) -> bool:
+    """Return whether a condition of a unit was not met when it was last started; "no" is also that of no start."""
+    return details.get(f"{kind}Result") == "no" and details.get(f"{kind}TimestampMonotonic", "0") != "0"
 
 
 def restarts_of(unit: dict[str, str]) -> int:
