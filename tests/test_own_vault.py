@@ -35,7 +35,7 @@ def run(machine: AgentMachine, capfd: pytest.CaptureFixture[str], *words: str) -
 
 
 EACH_COMMAND = pytest.mark.parametrize(
-    "words", [["check"], ["explain"], ["diagnose", "--only", "fingerprint,next-start"]]
+    "words", [["check"], ["explain", "--verbose"], ["diagnose", "--only", "fingerprint,next-start"]]
 )
 
 

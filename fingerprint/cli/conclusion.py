@@ -31,12 +31,13 @@ def print_conclusion(
     # All of it may quote what others wrote: logs, settings, names.
     for line in folded(printable(f"{text}."), _WIDTH):
         write(colored(line, color, arguments))
-    if evidence in cause or evidence in text:
+    # A backquote would make a pair with one around a command.
+    if evidence in cause or evidence in text or "`" in evidence:
         evidence = ""
     if cause:
         print_row("Note" if color == "good" else "Cause", printable(f"{cause} ({evidence})" if evidence else cause))
     elif evidence:
-        print_row("Evidence", printable(evidence))
+        print_row("Note" if color == "good" else "Evidence", printable(evidence))
     # The head says what not to do.
     shown = steps if arguments.verbose else ([one for one in steps if not one[0].startswith("Do not ")] or steps)[:1]
     for number, (what, command) in enumerate(shown, 1):

@@ -291,7 +291,7 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
         limited = "" if limits is None else limits.evidence[0]
         head = f"{not_hibernating}, and {nothing}"
         text = f"{head}.{f' {_sentence(limited)}.' if limited else ''}{note}"
-        return Conclusion("healthy", text, "", "", (), head, evidence=limited)
+        return Conclusion("healthy", text, "", "", (), head, evidence=f"{limited}{'. ' * bool(limited)}{note.strip()}")
     unasked = next((text for text in (NOT_ASKED, OF_ANOTHER) if any(one.finding.text == text for one in results)), "")
     none = all(result.finding.outcome == Outcome.SKIPPED for result in results)
     if none and unasked:
@@ -308,4 +308,4 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
         )
     head = f"No check applies here ({results[0].finding.text})" if none and results else _NOTHING_WRONG
     head += "; none of them shows whether the agent hibernates"
-    return Conclusion("healthy", f"{head}.{note}", "", "", (), head)
+    return Conclusion("healthy", f"{head}.{note}", "", "", (), head, evidence=note.strip())

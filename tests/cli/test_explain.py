@@ -134,7 +134,7 @@ def test_compare_takes_two_snapshots_and_no_vault(tmp_path: Path) -> None:
     assert "nowhere.json" in missing.stderr
 
 
-def test_a_threshold_that_cannot_be_set_is_rejected_for_snapshots_too(tmp_path: Path) -> None:
+def test_a_threshold_that_cannot_be_set_is_a_usage_error(tmp_path: Path) -> None:
     place = Place(tmp_path, "ram-added")
     for threshold in ("142", "0", "-5"):
         done = run("explain", str(place.before), str(place.after), "--threshold", threshold, env=place.env)

@@ -273,7 +273,7 @@ def test_the_evidence_of_an_unreadable_record_is_that_file(machine: AgentMachine
     assert conclusion.evidence == str(machine.vault_path / "Store" / key)
 
 
-def test_faults_of_the_vault_have_a_step_that_is_no_command_before_another(machine: AgentMachine) -> None:
+def test_faults_of_the_vault_have_one_command_as_a_step(machine: AgentMachine) -> None:
     stray(machine)
     [step] = machine.diagnosis("vault").conclusion.steps
     assert step == ("Show each fault and its remedy", "fingerprint vault verify")

@@ -19,6 +19,9 @@ ACTING = ("systemctl", "chmod", "chown", "rm ", "fingerprint register", "fingerp
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the agent's programs have to be root's")
 
 
+SHARED = "[default]\naws_access_key_id = ASIAPLANTED\naws_secret_access_key = planted\naws_session_token = planted\n"
+
+
 def of_disk(machine: AgentMachine, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return run("--root", str(root), "diagnose", *words, env=machine.env)
 
@@ -35,12 +38,13 @@ def in_json(machine: AgentMachine, root: Path, *words: str) -> dict[str, Any]:
 
 @as_root
 def test_a_healthy_disk_names_the_checks_that_it_cannot_answer(machine: AgentMachine, tmp_path: Path) -> None:
+    machine.file("/root/.aws/credentials", SHARED, 0o600)
     root = copied_disk(tmp_path, machine)
     done = of_disk(machine, root)
     assert done.returncode == 0
     assert " ".join(done.stdout.split()).startswith(
-        "Not hibernating by its logs, and nothing on the disk is wrong. Its account is unknown. A copied disk does "
-        "not show: fingerprint, next-start, guard, package, running, credentials, proxy. "
+        "Not hibernating by its logs, and nothing on the disk is wrong. Note Its account is unknown. A copied disk "
+        "does not show: fingerprint, next-start, guard, package, running, credentials, proxy. "
     )
     checks = {one["name"]: one for one in in_json(machine, root)["checks"]}
     for name in ("fingerprint", "guard"):
@@ -63,7 +67,7 @@ def test_a_recording_of_a_disk_has_no_remedy_to_run_as_root(machine: AgentMachin
     file = tmp_path / "recorded.json"
     run("--root", str(root), "snapshot", str(file), env=machine.env)
     where = ("--snapshot", str(file), "--vault", str(machine.vault_path))
-    done = run(*where, "diagnose", "--only", "fingerprint", env=machine.env)
+    done = run(*where, "diagnose", "--verbose", "--only", "fingerprint", env=machine.env)
     assert done.returncode == 3
     assert "could not be read now" in done.stdout
     assert "as root" not in done.stdout
@@ -71,6 +75,7 @@ def test_a_recording_of_a_disk_has_no_remedy_to_run_as_root(machine: AgentMachin
 
 @as_root
 def test_a_disk_with_warnings_is_not_hibernating_by_its_logs(machine: AgentMachine, tmp_path: Path) -> None:
+    machine.file("/root/.aws/credentials", SHARED, 0o600)
     root = copied_disk(tmp_path, machine)
     stray = root / "var/lib/amazon/ssm/Vault/stray"
     stray.write_text("")

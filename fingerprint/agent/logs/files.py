@@ -36,7 +36,7 @@ _OTHER_FORMS = (
     (0, b"PK\x03\x04", "a ZIP archive", "Unpack it, and name the logs in it: unzip {}"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "Unpack it, and name the logs in it: 7z x {}"),
     (0, b"\x04\x22\x4d\x18", "compressed with LZ4", "Decompress it: lz4 -d {}"),
-    (0, b"LPKSHHRH", "a binary journal", "Print it: journalctl --file {} -o export | fingerprint diagnose logs -"),
+    (0, b"LPKSHHRH", "a binary journal", "Export it to a file, and name that: journalctl --file {} -o export"),
     (0, b"ElfFile\0", "an event log of Windows", "Name the agent's own logs"),
     (257, b"ustar", "a tar archive", "Unpack it, and name the logs in it: tar xf {}"),
 )  # fmt: skip

@@ -126,7 +126,7 @@ def test_a_directory_of_many_parts_is_ordered_at_once() -> None:
 
 
 @needs_linux
-def test_many_parts_need_no_more_open_files_than_the_system_allows(tmp_path: Path) -> None:
+def test_many_parts_need_no_more_files_than_the_system_allows(tmp_path: Path) -> None:
     for number in range(300):
         (tmp_path / f"{MAIN}.{number}").write_text(READY.replace("10:00", f"10:{number // 60:02}"))
     command = shlex.join([COMMAND, "diagnose", "logs", str(tmp_path)])
