@@ -199,8 +199,8 @@ def _stopped(source: Source, raw: Mapping[str, Any], answer: Mapping[str, Any], 
     for name, kind, words, code, what, remedy in _ERRORS:
         if name == source.name and kind in ("", error["type"]) and words in error["message"]:
             # botocore's own words are no template.
-            told = what.format(**names) or error["message"] or f"botocore stops with {error['type']}"
-            return Finding(code, told.rstrip("."), where, remedy.format(**names))
+            message = what.format(**names) or error["message"] or f"botocore stops with {error['type']}"
+            return Finding(code, message.rstrip("."), where, remedy.format(**names))
     what = f"botocore stops with {error['type']}"
     return Finding("source-error", what, where, "Remove this source, or correct its settings")
 

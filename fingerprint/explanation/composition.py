@@ -190,7 +190,7 @@ def _add_unreadable(found: _Found, context: Context) -> None:
     saved = {row.name: row.saved for row in context.verdict.rows}
     for attribute in context.collection:
         if attribute.fault == Fault.SOURCE and saved.get(attribute.name):
-            # The four texts of dmidecode fail for one reason.
+            # The four outputs of dmidecode fail for one reason.
             why = attribute.reason if attribute.name in DMI else f"{attribute.source}: {attribute.reason}"
             found.add(attribute.name, Sign("source-unreadable", why))
 

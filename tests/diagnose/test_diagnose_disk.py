@@ -44,7 +44,7 @@ def test_a_healthy_disk_names_the_checks_that_it_cannot_answer(machine: AgentMac
     assert done.returncode == 0
     assert " ".join(done.stdout.split()).startswith(
         "Not hibernating by its logs, and nothing on the disk is wrong. Note Its account is unknown. A copied disk "
-        "does not show: fingerprint, next-start, guard, package, running, credentials, proxy. "
+        "does not show: fingerprint, next-start, guard, package, running, storage, credentials, proxy. "
     )
     checks = {one["name"]: one for one in in_json(machine, root)["checks"]}
     for name in ("fingerprint", "guard"):

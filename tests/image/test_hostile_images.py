@@ -46,7 +46,7 @@ def test_no_name_in_a_configuration_stops_the_search(image: Image, name: str) ->
 @pytest.mark.parametrize(
     "pattern", ["/*/../" * 12 + "*", "/*/.." * 20_000, "/*/*/*/*/*/*", "/*\nEnvironmentFile=/*/" * 500]
 )
-def test_a_pattern_that_matches_again_and_again_ends(image: Image, pattern: str) -> None:
+def test_a_pattern_with_many_matches_ends(image: Image, pattern: str) -> None:
     for number in range(40):
         image.put(f"d{number}/e{number}/f", "x")
     image.put(UNIT, f"[Service]\nEnvironmentFile={pattern}\n")

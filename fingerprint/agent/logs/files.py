@@ -106,7 +106,7 @@ def _zstd(file: IO[bytes], path: str) -> IO[bytes]:
             raise InputError(
                 "the log could not be read: it is compressed with zstd, which needs Python 3.14 or the extra fleet",
                 where=path,
-                remedy=f"Decompress it: zstd -dc {_named(path)} | fingerprint diagnose logs -",
+                remedy=f"Decompress it, and name the result: zstd -d {_named(path)}",
             ) from None
         stream = pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), "zstd")
         # Its reads give less than they are asked for.
@@ -160,7 +160,7 @@ class _Xz(io.RawIOBase):
             raise InputError(
                 f"the log could not be read: it takes more than {_XZ_MEMORY >> 20} MiB to unpack",
                 where=self._path,
-                remedy=f"Decompress it: xz -dc {_named(self._path)} | fingerprint diagnose logs -",
+                remedy=f"Decompress it, and name the result: xz -dk {_named(self._path)}",
             ) from None
 
 
