@@ -171,7 +171,7 @@ class _Verbose(_TextRecords):
                     found[name] = [field[2]]
             elif name:
                 found[name].append(row.strip())
-        fields: dict[str, Any] = {name: "\n".join(texts) for name, texts in found.items()}
+        fields: dict[str, Any] = {name: "\n".join(rows_of_it) for name, rows_of_it in found.items()}
         fields.setdefault("time", rows[0].partition(" [")[0])
         return fields
 
