@@ -83,6 +83,18 @@ def test_what_is_wrong_is_found(tmp_path: Path, environ: dict[str, str], shared:
     assert "planted" not in repr(finding).lower()
 
 
+@pytest.mark.parametrize(
+    ("file", "section", "right"), [("config", "other", "[profile other]"), ("credentials", "profile other", "[other]")]
+)
+def test_a_section_with_the_name_of_the_other_file_is_found(
+    tmp_path: Path, file: str, section: str, right: str
+) -> None:
+    path = written(tmp_path, file, f"[{section}]\n{KEYS}")
+    [finding] = order(tmp_path, {**NO_METADATA, "AWS_PROFILE": "other"}).findings
+    assert (finding.kind, finding.where) == ("profile-missing", str(path))
+    assert finding.remedy == f"Name its section {right} in this file"
+
+
 def test_a_process_that_is_not_there_is_found(tmp_path: Path) -> None:
     written(tmp_path, "config", "[default]\ncredential_process = /nowhere/program --x\n")
     found = order(tmp_path)

@@ -389,6 +389,41 @@ def test_what_blocks_the_agent_is_fixed_before_the_restart(host: AgentMachine, n
     assert (made.steps[1] == step("cause")) == (name == "vault")
 
 
+def seen(text: str = "a problem", tag: str = "") -> Finding:
+    return failed(text, "seen", "also seen", remedy="Mend it", tag=tag)
+
+
+@pytest.mark.parametrize(
+    ("found", "head", "cause", "evidence"),
+    [
+        ([("fingerprint", seen(tag="lost"))], "A problem", "", "seen"),
+        ([("registration", seen(tag="not-registered"))], "A problem", "", "seen"),
+        ([("running", seen(tag="not-running"))], "A problem", "", "seen"),
+        ([("configuration", seen("cause", "order")), ("running", failed("no process", "other", tag="not-running"))],
+         "No process", "cause", "seen"),
+        ([("vault", seen(tag=VAULT_EXITS))], "The agent exits at its next start", "a problem", "seen"),
+        ([("vault", seen(tag=VAULT_MINTS))], "Will hibernate after its next check: do not restart the agent",
+         "a problem", "seen"),
+        ([("regenerated", seen())], "The agent gets no credentials any more", "a problem", "seen"),
+        ([("key", seen(tag=AHEAD))], "Not hibernating yet: the service will reject the agent's next token request",
+         "the running agent signs with a replaced key", "seen"),
+        ([AWAKE, ("one", seen())], "Not hibernating", "a problem", "seen"),
+        ([("one", seen())], "A problem", "", "seen"),
+        ([("one", unknown("unread", "seen"))], "Unknown", "cannot check one (unread)", "seen"),
+        ([AWAKE, ("one", warned("a warning", "seen"))], "Not hibernating, with 1 warning", "a warning", "seen"),
+        ([("one", skipped(NOT_ASKED))], "Unknown", f"no check ran ({NOT_ASKED})", ""),
+        ([AWAKE], "Not hibernating, and nothing is wrong", "", ""),
+        ([AWAKE, ("one", not_on_disk("gone"))], "Not hibernating, and nothing is wrong", "",
+         "A copied disk does not show: one."),
+    ],
+)  # fmt: skip
+def test_a_conclusion_has_head_cause_and_evidence(
+    host: AgentMachine, found: list[Found], head: str, cause: str, evidence: str
+) -> None:
+    made = concluded(host, *found)
+    assert (made.head, made.cause, made.evidence) == (head, cause, evidence)
+
+
 def test_a_diagnosis_failed_or_is_undetermined_by_any_finding() -> None:
     none = Conclusion("healthy", "", "", "", (), "")
     for found, expected in (
