@@ -69,6 +69,8 @@ def unaimed(text: str) -> list[str]:
     left = text
     for command in commands_in(text):
         left = left.replace(command.line, "", 1)
+    # Behind a pipe it reads what comes, on any host: it has no target.
+    left = left.replace("| fingerprint diagnose logs -", "")
     return [left[max(0, m.start() - 30) : m.end() + 30] for m in plain.finditer(left)]
 
 

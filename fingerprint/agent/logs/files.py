@@ -35,8 +35,8 @@ _FORMS = (
 _OTHER_FORMS = (
     (0, b"PK\x03\x04", "a ZIP archive", "Unpack it, and name the logs in it: unzip {}"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "Unpack it, and name the logs in it: 7z x {}"),
-    (0, b"\x04\x22\x4d\x18", "compressed with LZ4", "Decompress it: lz4 -d {}"),
-    (0, b"LPKSHHRH", "a binary journal", "Export it to a file, and name that: journalctl --file {} -o export"),
+    (0, b"\x04\x22\x4d\x18", "compressed with LZ4", "Decompress it: lz4 -dc {} | fingerprint diagnose logs -"),
+    (0, b"LPKSHHRH", "a binary journal", "Print it: journalctl --file {} -o export | fingerprint diagnose logs -"),
     (0, b"ElfFile\0", "an event log of Windows", "Name the agent's own logs"),
     (257, b"ustar", "a tar archive", "Unpack it, and name the logs in it: tar xf {}"),
 )  # fmt: skip
@@ -106,7 +106,7 @@ def _zstd(file: IO[bytes], path: str) -> IO[bytes]:
             raise InputError(
                 "the log could not be read: it is compressed with zstd, which needs Python 3.14 or the extra fleet",
                 where=path,
-                remedy=f"Decompress it, and name the result: zstd -d {_named(path)}",
+                remedy=f"Decompress it: zstd -dc {_named(path)} | fingerprint diagnose logs -",
             ) from None
         stream = pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), "zstd")
         # Its reads give less than they are asked for.
@@ -160,7 +160,7 @@ class _Xz(io.RawIOBase):
             raise InputError(
                 f"the log could not be read: it takes more than {_XZ_MEMORY >> 20} MiB to unpack",
                 where=self._path,
-                remedy=f"Decompress it, and name the result: xz -dk {_named(self._path)}",
+                remedy=f"Decompress it: xz -dc {_named(self._path)} | fingerprint diagnose logs -",
             ) from None
 
 
