@@ -17,5 +17,5 @@ def test_a_damaged_file_is_shown_before_the_mode_of_a_directory(machine: AgentMa
     (machine.vault_path / "Store" / name).write_text("{")
     site = Site(machine.machine, Vault(str(machine.vault_path), state=str(machine.directory / "state")))
     finding = diagnose(site, ("vault",))["vault"]
-    assert finding.evidence[0].startswith(f"{machine.vault_path}/Store/{name}: ")
+    assert finding.evidence[0].startswith(f"{machine.vault_path}/Store/{name}")
     assert any("mode 0755" in fault for fault in finding.evidence[1:])
