@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint.errors import VaultBusy, VaultCorrupt, VaultDenied, VaultMissing, VaultUnsafe
+from fingerprint.errors import VaultBusy, VaultCorrupt, VaultMissing, VaultUnsafe
 from fingerprint.vault._posix_read import ReadDirectory, check_regular, close_quietly
 from fingerprint.vault.os_errors import LINE_LIMIT, changed, vault_error
 
@@ -134,11 +134,11 @@ class Directory(ReadDirectory):
         It may have died after the exchange of `put`, and then these are the bytes that were displaced.
 
         Raises:
-            VaultUnreadable: it could not be read.
+            VaultDenied, VaultUnreadable: it could not be read, so that a write over it could lose a record.
         """
         try:
             return self.read(name + _TEMPORARY)
-        except (VaultCorrupt, VaultUnsafe, VaultDenied):
+        except (VaultCorrupt, VaultUnsafe):
             return None
 
     def written(self, name: str, data: bytes) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from fingerprint import FingerprintRecord, HardwareHash, Vault
-from fingerprint.errors import VaultChanged, VaultCorrupt, VaultError, VaultUnreadable
+from fingerprint.errors import VaultChanged, VaultCorrupt, VaultDenied, VaultError, VaultUnreadable
 from fingerprint.gate import first_record, set_threshold
 from fingerprint.testing.machines import unix_machine
 from fingerprint.vault import _posix_exchange, verify
@@ -218,6 +218,29 @@ def test_a_displaced_record_is_kept_although_the_record_is_gone(vault: Vault) ->
         edit.force("InstanceFingerprint", encode_fingerprint(AGENTS.replace(fingerprint="another")), why="test")
     assert AGENTS.fingerprint in known(vault)
     assert data in [copy for _, _, copy in vault.history.copies("InstanceFingerprint")]
+
+
+@pytest.mark.parametrize("error", [VaultDenied, VaultUnreadable])
+def test_a_displaced_record_that_cannot_be_read_stops_a_write(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, error: type[VaultError]
+) -> None:
+    left, real = path_of(vault).with_name("InstanceFingerprint.tmp"), Directory.read
+    left.write_bytes(encode_fingerprint(AGENTS))
+    left.chmod(0o600)
+
+    def read(directory: Directory, name: str, *words: object, **more: object) -> bytes | None:
+        if name == left.name:
+            raise error("could not read it", where=name)
+        return real(directory, name, *words, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Directory, "read", read)
+        with pytest.raises(error):
+            set_threshold(vault, 55)
+    assert vault.read() == RECORD
+    assert left.read_bytes() == encode_fingerprint(AGENTS)
+    set_threshold(vault, 55)
+    assert AGENTS.fingerprint in known(vault)
 
 
 def test_a_manifest_written_meanwhile_keeps_its_entries(vault: Vault, at: Moments) -> None:
