@@ -13,6 +13,7 @@ from fingerprint.agent.logs.wrappers import in_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     from fingerprint.agent.logs.wrappers import Unwrapper
@@ -47,8 +48,8 @@ def records_of(head: bytes, lines: Unwrapper) -> Records | None:
         return _Export(lines)
     text = head.decode("utf-8", "replace").lstrip("\ufeff")
     if any(_VERBOSE.match(line) for line in text.split("\n")[:8]):
-        return _Verbose(lines)
-    return _Pretty(lines) if _PRETTY.match(text) else None
+        return _TextRecords(lines, _verbose_begins, _verbose_fields)
+    return _TextRecords(lines, _pretty_begins, _pretty_fields) if _PRETTY.match(text) else None
 
 
 class _Export:
@@ -111,10 +112,20 @@ class _Export:
 
 
 class _TextRecords:
-    """Records of text: `_begins` finds where one begins, `_fields` reads it."""
+    """Records of text.
 
-    def __init__(self, lines: Unwrapper) -> None:
+    Args:
+        lines: gives the line of each message.
+        begins: returns whether a record begins at a row.
+        fields: returns the fields of the rows of a record; None if they are none.
+    """
+
+    def __init__(
+        self, lines: Unwrapper, begins: Callable[[str], bool], fields: Callable[[list[str]], dict[str, Any] | None]
+    ) -> None:
         self._lines = lines
+        self._begins = begins
+        self._fields = fields
         self._left = ""
         self._rows: list[str] = []
         self._length = 0
@@ -146,48 +157,42 @@ class _TextRecords:
             return in_bytes("".join(f"{self._lines.line(row)}\n" for row in rows))
         return _line(self._lines, fields) + b"\n" * len(rows)
 
-    def _begins(self, row: str) -> bool:
-        raise NotImplementedError
 
-    def _fields(self, rows: list[str]) -> dict[str, Any] | None:
-        raise NotImplementedError
+def _verbose_begins(row: str) -> bool:
+    return _VERBOSE.match(row) is not None
 
 
-class _Verbose(_TextRecords):
-    def _begins(self, row: str) -> bool:
-        return _VERBOSE.match(row) is not None
-
-    def _fields(self, rows: list[str]) -> dict[str, Any] | None:
-        if not self._begins(rows[0]):
-            return None
-        found: dict[str, list[str]] = {}
-        name = ""
-        for row in rows[1:]:
-            field = _VERBOSE_FIELD.match(row)
-            if field:
-                # Of several with one name the first counts.
-                name = field[1] if field[1] not in found else ""
-                if name:
-                    found[name] = [field[2]]
-            elif name:
-                found[name].append(row.strip())
-        fields: dict[str, Any] = {name: "\n".join(rows_of_it) for name, rows_of_it in found.items()}
-        fields.setdefault("time", rows[0].partition(" [")[0])
-        return fields
+def _verbose_fields(rows: list[str]) -> dict[str, Any] | None:
+    if not _verbose_begins(rows[0]):
+        return None
+    found: dict[str, list[str]] = {}
+    name = ""
+    for row in rows[1:]:
+        field = _VERBOSE_FIELD.match(row)
+        if field:
+            # Of several with one name the first counts.
+            name = field[1] if field[1] not in found else ""
+            if name:
+                found[name] = [field[2]]
+        elif name:
+            found[name].append(row.strip())
+    fields: dict[str, Any] = {name: "\n".join(rows_of_it) for name, rows_of_it in found.items()}
+    fields.setdefault("time", rows[0].partition(" [")[0])
+    return fields
 
 
-class _Pretty(_TextRecords):
-    def _begins(self, row: str) -> bool:
-        return row.strip(" \t,[") == "{"
+def _pretty_begins(row: str) -> bool:
+    return row.strip(" \t,[") == "{"
 
-    def _fields(self, rows: list[str]) -> dict[str, Any] | None:
-        text = "\n".join(rows).lstrip("[, \t\r\n")
-        try:
-            # What follows closes a list of records.
-            found, _ = json.JSONDecoder().raw_decode(text)
-        except (ValueError, RecursionError):
-            return None
-        return found if isinstance(found, dict) else None
+
+def _pretty_fields(rows: list[str]) -> dict[str, Any] | None:
+    text = "\n".join(rows).lstrip("[, \t\r\n")
+    try:
+        # What follows closes a list of records.
+        found, _ = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _line(lines: Unwrapper, fields: dict[str, Any]) -> bytes:
