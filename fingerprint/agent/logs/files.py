@@ -10,6 +10,7 @@ from shlex import quote
 from typing import cast
 
 from fingerprint._io.pipes import open_buffered
+from fingerprint.agent.logs.kinds import BEGINS, LEVELS, TIME
 from fingerprint.errors import InputError
 
 TYPE_CHECKING = False
@@ -47,7 +48,7 @@ _WIDE = re.compile(rb"(?:[\t\n\r -~]\0){4,}")
 _SAMPLE_BYTES = 256
 _NULS = re.compile(rb"\0{1,}")
 # What stands for a row of NULs, which is what a file holds that was not written before a power failure.
-_GAP = b"\x1d"
+_GAP = BEGINS.encode()
 
 
 @contextmanager
@@ -328,13 +329,13 @@ class _Forms:
         return ({None} if self._plain else set()) | (self._unwrapper.zones if self._unwrapper is not None else set())
 
 
-_LEVELS = rb"(?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) "
+_LEVEL = f"(?:{'|'.join(LEVELS)}) "
 # A line in the agent's format, or one that continues it.
-_PLAIN = re.compile(
-    rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? " + _LEVELS + rb"|" + _LEVELS + rb"(?![\[(<]?\d)|"
-    rb"[ \t](?![ \t]{0,40}\d{4}-\d\d-\d\d \d\d:)|[\r\n)}]|caused by"
+_PLAIN = (
+    rf"{TIME} {_LEVEL}|{_LEVEL}(?![\[(<]?\d)|"
+    r"[ \t](?![ \t]{0,40}\d{4}-\d\d-\d\d \d\d:)|[\r\n)}]|caused by"
 )
-_NOT_PLAIN = re.compile(rb"^(?!" + _PLAIN.pattern + rb"|\Z)", re.MULTILINE)
+_NOT_PLAIN = re.compile(rf"^(?!{_PLAIN}|\Z)".encode(), re.MULTILINE)
 _SAMPLE = 32
 _SMALL = 1 << 16
 # The frequent ones first.

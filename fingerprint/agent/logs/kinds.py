@@ -1,10 +1,16 @@
-"""Kinds of the lines that the agent logs, by their text, and the level of each kind."""
+"""Kinds of the lines that the agent logs, by their text, the level of each kind, and the form of a line."""
 
 from __future__ import annotations
 
 from fingerprint.agent.versions import LOG_LINES
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "CRITICAL")
+# The local time before a line, as the agent and journals write it.
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?"
+# A line end within a message, and the beginning of a line that continues no other one.
+LINE_END, BEGINS = "\x1e", "\x1d"
+# Of what the agent writes to the serial port of an instance.
+CONSOLE_MARK = "Z: SSM Agent "
 # (kind, a part of its line in lower case); the first match counts.
 KINDS = tuple((line.kind, line.text) for line in LOG_LINES if line.kind)
 # What the agent prints before it has a logger, or beside it.

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 
 from fingerprint._io.text import without_secrets
 from fingerprint.agent.logs.files import blocks, has_levels, opened
-from fingerprint.agent.logs.kinds import KINDS, LEVELS, PRINTED, kind_of
+from fingerprint.agent.logs.kinds import BEGINS, CONSOLE_MARK, KINDS, LEVELS, LINE_END, PRINTED, TIME, kind_of
 from fingerprint.agent.paths import paths_of
 from fingerprint.errors import InputError
 from fingerprint.types import Value
@@ -29,7 +29,7 @@ _BLOCK = 1 << 20
 _TEXT_LIMIT = 4096
 # Most lines and bytes of one entry; the stack trace of a panic is longer, and its rest is ignored.
 _LINES_JOINED, _BYTES_JOINED = 100, 1 << 16
-_LINE_END, _BEGINS = b"\x1e", b"\x1d"
+_LINE_END, _BEGINS = LINE_END.encode(), BEGINS.encode()
 _LEVEL_NAMES = "|".join(LEVELS)
 _INFORMING = (b" INFO ", b" DEBUG ")
 _HIBERNATION = (b"agent is in hibernate mode", b"backing off health check")
@@ -37,9 +37,7 @@ _DAY = r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 _CLOCK = r"(?:[01]\d|2[0-3])(?::[0-5]\d){2}"
 _LINE = re.compile(rf"(?:({_DAY}) ({_CLOCK})(\.\d+)? )?\b({_LEVEL_NAMES}) (.*)", re.DOTALL)
 # Each line that is not empty: of an entry's first one the level, of another one its text.
-_ROW = re.compile(
-    rf"^(?:(?:\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})? )?({_LEVEL_NAMES}) |([^\r\n]+))".encode(), re.MULTILINE
-)
+_ROW = re.compile(rf"^(?:(?:{TIME} )?({_LEVEL_NAMES}) |([^\r\n]+))".encode(), re.MULTILINE)
 # A line that continues an entry of any level, and one that continues none.
 _CONTINUES = re.compile(
     rb"[ \t)}\]<\"]|caused by|status code|goroutine |Stacktrace|created by |at |\.\.\.|\[signal |exit status|panic\(|"
@@ -63,13 +61,13 @@ _EXPIRED = dict(KINDS)["expired"].encode()
 _PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in KINDS if kind not in ("awake", "expired")))
 # What the agent writes to the serial port of an instance, with a time in UTC.
 _CONSOLE = re.compile(
-    rf"({_DAY.replace('-(', '/(')}) ({_CLOCK})Z: SSM Agent "
+    rf"({_DAY.replace('-(', '/(')}) ({_CLOCK}){CONSOLE_MARK}"
     r"(entering hibernation due to error|unable to acquire credentials): <error>(.*?)(?:</error>|$)", re.DOTALL,
 )  # fmt: skip
 # The source of a line, if the operator's format has it.
 _SOURCE = re.compile(r"\(?\w{1,60}\.go[.:]\d{1,6}\)?:? ")
 _ERROR_MARK = "<error>"
-_CONSOLE_MARK = b"Z: SSM Agent "
+_CONSOLE_MARK = CONSOLE_MARK.encode()
 # Message of the console -> kind, and beginning of the same message in the log.
 _OF_CONSOLE = {
     "entering hibernation due to error": ("hibernate", "Entering SSM Agent hibernate - "),

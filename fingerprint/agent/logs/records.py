@@ -9,6 +9,7 @@ import json
 import re
 
 from fingerprint._io.times import local
+from fingerprint.agent.logs.kinds import TIME
 from fingerprint.agent.logs.wrappers import in_bytes
 
 TYPE_CHECKING = False
@@ -30,7 +31,7 @@ _LONGEST = 1 << 20
 _MOST_FIELDS = 1024
 _EXPORT = re.compile(rb"__(?:CURSOR|REALTIME_TIMESTAMP|MONOTONIC_TIMESTAMP|SEQNUM)[^=\n]{0,20}=")
 _FIELD = re.compile(rb"[A-Z_][A-Z0-9_]{0,63}(?==|\n)")
-_VERBOSE = re.compile(r"(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? \S{1,20} \[s=")
+_VERBOSE = re.compile(rf"(?:[A-Z][a-z]{{2}} )?{TIME} \S{{1,20}} \[s=")
 _VERBOSE_FIELD = re.compile(r"    ([A-Z_][A-Z0-9_]{0,63})=(.*)")
 _PRETTY = re.compile(r"\s{0,100}(?:\[\s{0,100})?\{\s{0,100}\n")
 # How much of a file shows which form it has.

@@ -10,24 +10,20 @@ import json
 import re
 
 from fingerprint.agent.logs.heads import normalized, time_of
-from fingerprint.agent.logs.kinds import LEVELS, kind_of
+from fingerprint.agent.logs.kinds import BEGINS, CONSOLE_MARK, LEVELS, LINE_END, TIME, kind_of
 from fingerprint.agent.paths import CORE, WORKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# A line end within a message, and the beginning of a line that continues no other one.
-LINE_END, BEGINS = "\x1e", "\x1d"
-# Of what the agent writes to the serial port of an instance: such a line is read as it is.
-CONSOLE_MARK = "Z: SSM Agent "
-_OWN = re.compile(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})? (?:{'|'.join(LEVELS)}) ")
+_OWN = re.compile(rf"{TIME} (?:{'|'.join(LEVELS)}) ")
 _COLOR = re.compile(r"\x1b\[[0-9;]{0,20}m")
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 # Outputs of journalctl: short, short-precise and syslog; short-iso; short-full; short-unix; short-monotonic and -delta.
 _STAMP = (
     rf"(?P<stamp>[A-Z][a-z]{{2}} [ \d]\d(?: \d{{4}})? \d\d:\d\d:\d\d(?:\.\d{{1,9}})?|{_ISO}|"
-    r"[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? [A-Z+-][\w:+-]{0,9}|\d{10}\.\d{6}|"
+    rf"[A-Z][a-z]{{2}} {TIME} [A-Z+-][\w:+-]{{0,9}}|\d{{10}}\.\d{{6}}|"
     r"\[ {0,9}\d{1,9}\.\d{1,9}(?: <[ \d.>]{1,20})?\])"
 )
 _NO_LEVEL = r"(?!(?i:trace|debug|info|warn|warning|error|critical|fatal)\b)"
@@ -140,6 +136,7 @@ class Unwrapper:
         if _OWN.match(text):
             return self._own(text)
         if not text or CONSOLE_MARK in text:
+            # It is read as it is.
             return text
         if self._lead and text.startswith(self._lead):
             return self._text(text[len(self._lead) :], "")
