@@ -46,6 +46,8 @@ _BOMS = ((b"\xff\xfe\0\0", "utf-32-le"), (b"\0\0\xfe\xff", "utf-32-be"), (b"\xff
 # Text that was appended in UTF-16 to a file of another encoding, as PowerShell does.
 _WIDE = re.compile(rb"(?:[\t\n\r -~]\0){4,}")
 _SAMPLE_BYTES = 256
+# How much of a file shows its encoding and form.
+_FORM_BYTES = 4096
 _NULS = re.compile(rb"\0{1,}")
 # What stands for a row of NULs, which is what a file holds that was not written before a power failure.
 _GAP = BEGINS.encode()
@@ -275,17 +277,16 @@ class _Forms:
         self._unwrapper: Unwrapper | None = None
         self._taken = 0
         self._plain = False
-        self._decoder = Decoder(head[:4096])
+        head = head[:_FORM_BYTES]
+        self._decoder = Decoder(head)
         self._records: Records | None = None
-        self._binary = False
+        # An export of a journal has fields of bytes.
+        self._binary = head[:1] in (b"_", b"\n")
         # A log of the agent begins with a time; records begin with a name or a bracket.
-        if head[:1] in (b"_", b"{", b"[", b"\n", b"\xef", b"\xff", b"\xfe") or b" [s=" in head[:4096]:
-            from fingerprint.agent.logs.records import HEAD_BYTES, records_of
+        if self._binary or head[:1] in (b"{", b"[", b"\xef", b"\xff", b"\xfe") or b" [s=" in head:
+            from fingerprint.agent.logs.records import records_of
 
-            start = self._decoder if head[:1] not in (b"_", b"\n") else None
-            text = Decoder(head[:HEAD_BYTES]).feed(head[:HEAD_BYTES]) if start else head[:HEAD_BYTES]
-            self._records = records_of(text, self.unwrapper)
-            self._binary = start is None
+            self._records = records_of(head if self._binary else Decoder(head).feed(head), self.unwrapper)
 
     @property
     def unwrapper(self) -> Unwrapper:

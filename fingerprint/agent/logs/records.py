@@ -34,8 +34,6 @@ _FIELD = re.compile(rb"[A-Z_][A-Z0-9_]{0,63}(?==|\n)")
 _VERBOSE = re.compile(rf"(?:[A-Z][a-z]{{2}} )?{TIME} \S{{1,20}} \[s=")
 _VERBOSE_FIELD = re.compile(r"    ([A-Z_][A-Z0-9_]{0,63})=(.*)")
 _PRETTY = re.compile(r"\s{0,100}(?:\[\s{0,100})?\{\s{0,100}\n")
-# How much of a file shows which form it has.
-HEAD_BYTES = 4096
 
 
 def records_of(head: bytes, lines: Unwrapper) -> Records | None:

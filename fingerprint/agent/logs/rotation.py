@@ -44,7 +44,6 @@ class Part:
         stem = _PACKED.sub("", name)
         self.packed = stem != name
         self.number: int | None = None
-        self.day = ""
         self.day, bare = _day(_OLD.sub("", stem))
         number = None if self.day else _NUMBER.search(bare)
         if number:

@@ -58,10 +58,10 @@ def values_of(error: str) -> dict[str, str]:
     elif host and peer and not peer.startswith(host):
         peer = f"{host} ({peer})"
     path = next((unix or windows.strip() for unix, windows in reversed(_PATHS.findall(text))), "")
-    node = _NODE.search(text)
-    if _NODE.search(path):
+    node, node_in_path = _NODE.search(text), _NODE.search(path)
+    if node_in_path:
         # Commands are printed as they are: without the ID of the node.
-        path = path[: _NODE.search(path).start()].rstrip("/\\")  # type: ignore[union-attr]
+        path = path[: node_in_path.start()].rstrip("/\\")
     parent = path.rpartition("\\" if "\\" in path else "/")[0]
     action, policy, authority = (pattern.search(text) for pattern in (_ACTION, _POLICY, _AUTHORITY))
     found = {
