@@ -18,7 +18,6 @@ _CAPABILITIES = (
 
 
 AS_ROOT, AS_ADMINISTRATOR = "Run it as root", "Run it as Administrator"
-RECORD_AS_ROOT = "Record it again as root, on that machine: fingerprint snapshot FILE"
 
 
 def is_root() -> bool:
@@ -31,15 +30,21 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
-def rights_remedy(*, copied: bool = False, recorded: bool = False) -> str:
+def record_again(platform: str) -> str:
+    """Return the remedy for a recorded machine of a platform that was recorded without the rights to read it."""
+    who = "Administrator" if platform == "windows" else "root"
+    return f"Record it again as {who}, on that machine: fingerprint snapshot FILE"
+
+
+def rights_remedy(*, copied: bool = False, recorded: str = "") -> str:
     """Return the remedy for missing rights, as one sentence without a full stop.
 
     Args:
         copied: whether the denied file is on a copied disk (`--root`).
-        recorded: whether the access was denied while a recorded machine (`--snapshot`) was recorded.
+        recorded: the platform of a recorded machine (`--snapshot`), if the access was denied when it was recorded.
     """
     if recorded:
-        return RECORD_AS_ROOT
+        return record_again(recorded)
     if not is_root():
         return AS_ADMINISTRATOR if os.name == "nt" else AS_ROOT
     if copied:

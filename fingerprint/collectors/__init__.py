@@ -69,4 +69,4 @@ def _on_windows(machine: Machine, timeout: float | None) -> Collection:
 def _remedy(machine: Machine, attributes: tuple[Attribute, ...]) -> str:
     from fingerprint.types import Fault
 
-    return machine.reader().remedy if any(a.fault == Fault.RIGHTS for a in attributes) else ""
+    return machine.reader().remedy(machine.platform) if any(a.fault == Fault.RIGHTS for a in attributes) else ""

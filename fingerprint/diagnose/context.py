@@ -69,7 +69,7 @@ class Site(AgentFacts):
     @property
     def rights(self) -> str:
         """The remedy for missing rights to read the machine."""
-        return rights_remedy(copied=self.copied, recorded=self.recorded)
+        return rights_remedy(copied=self.copied, recorded=self.machine.platform if self.recorded else "")
 
     def quoted(self, text: str) -> str:
         """Return a text of a log in one line with its ids masked, unless they are to be revealed."""

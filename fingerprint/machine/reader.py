@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint._io.permissions import AS_ADMINISTRATOR, AS_ROOT, RECORD_AS_ROOT
+from fingerprint._io.permissions import AS_ADMINISTRATOR, AS_ROOT, record_again
 from fingerprint.types import Value
 
 _CAP_SYS_RAWIO = 17
@@ -31,13 +31,12 @@ class Reader(Value):
     raw_io: bool | None = None
     live: bool = False
 
-    @property
-    def remedy(self) -> str:
-        """The remedy to read more; "" for a process with the rights of the agent."""
+    def remedy(self, platform: str) -> str:
+        """Return the remedy to read more of a machine of a platform; "" for a process with the rights of the agent."""
         if self.as_agent:
             return ""
         if not self.live:
-            return RECORD_AS_ROOT
+            return record_again(platform)
         if self.uid == 0:
             return "Run it with all rights of root: this process lacks some, as in a container or a confined unit"
         return AS_ROOT if self.uid is not None else AS_ADMINISTRATOR

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,13 +54,14 @@ def test_files_that_are_not_there_say_nothing(tmp_path: Path) -> None:
     assert "security module" in lacking(tmp_path, caps="", users="")
 
 
-def test_a_recorded_machine_is_recorded_again_there() -> None:
-    assert rights_remedy(recorded=True) == "Record it again as root, on that machine: fingerprint snapshot FILE"
+@pytest.mark.parametrize(("platform", "who"), [("linux", "root"), ("macos", "root"), ("windows", "Administrator")])
+def test_a_recorded_machine_is_recorded_again_there(platform: str, who: str) -> None:
+    assert rights_remedy(recorded=platform) == f"Record it again as {who}, on that machine: fingerprint snapshot FILE"
 
 
 @unix_root
-@pytest.mark.parametrize("where", [{}, {"copied": True}, {"recorded": True}])
-def test_remedy_for_root_is_never_to_become_root(where: dict[str, bool]) -> None:
+@pytest.mark.parametrize("where", [{}, {"copied": True}, {"recorded": "linux"}])
+def test_remedy_for_root_is_never_to_become_root(where: dict[str, Any]) -> None:
     assert is_root()
     assert not rights_remedy(**where).lower().startswith(("run it as root", "try it as root"))
 

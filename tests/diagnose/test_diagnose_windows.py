@@ -14,7 +14,7 @@ from fingerprint.diagnose import Diagnosis, Outcome
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.observation import RECIPE_REMEDY
 from fingerprint.types import HardwareHash
-from other_agent_machines import MEMBERS, PROGRAMS, REG, MacMachine, WindowsMachine
+from other_agent_machines import DATA, MEMBERS, PROGRAMS, REG, MacMachine, WindowsMachine
 from windows_machines import AGENTS, NAMES, NEWEST, OBJECTS, UUID, cim_text, windows_snapshot, wmic_text
 
 
@@ -345,3 +345,9 @@ def test_logs_of_earlier_and_later_agents_are_understood(tmp_path: Path, version
         assert "next retry: 2026-11-24T12:05:00Z to 2026-11-24T12:10:00Z" in shown
     else:
         assert f"next retry: 2026-11-25T11:40:00Z to 2026-11-25T13:40:00Z (by the schedule of {version})" in shown
+
+
+def test_logs_denied_in_a_recording_are_recorded_again_by_an_administrator(machine: WindowsMachine) -> None:
+    machine.denied(rf"{DATA}\Logs\amazon-ssm-agent.log")
+    remedy = machine.diagnosis("waiting")["waiting"].remedy
+    assert remedy == "Record it again as Administrator, on that machine: fingerprint snapshot FILE"
