@@ -10,7 +10,7 @@ from fingerprint.agent.vault_use import is_of_agent
 from fingerprint.collectors import STABLE, collect
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, FingerprintError
 from fingerprint.rules.ssm import in_words, match
-from fingerprint.types import Outlook, Reason, Status, Value
+from fingerprint.types import Outlook, Reason, Value
 from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vault.problems import Problem, manifest_of, of_the_vault, replaced
 from fingerprint.vault.regeneration import State, of_another_sid, rebaselined_as_it_is, state_of
@@ -141,12 +141,6 @@ class StableObservation(Value):
     taken_at: str
     collection: Collection
     verdict: StableVerdict
-
-    @property
-    def contradiction(self) -> str:
-        """How the processor contradicts the hypervisor of the SMBIOS table; "" if it does not."""
-        hypervisor = self.collection["hypervisor"]
-        return hypervisor.reason if hypervisor.status == Status.PRESENT else ""
 
 
 def compare_stable(

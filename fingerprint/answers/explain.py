@@ -63,6 +63,7 @@ def explanation_members(found: Explanation) -> dict[str, Any]:
              "certain": c.certain}
             for c in composition.causes
         ],
+        "summary": {"text": found.summary.text, "evidence": list(found.summary.evidence)},
         "unexplained": list(composition.unexplained),
         "identity": {"answer": str(composition.identity), "why": composition.identity_text},
         "history": None if history is None else {

@@ -23,7 +23,7 @@ def print_conclusion(
     Args:
         head: the state and since when, and its color.
         cause: of the state; "" for none.
-        steps: (text, command) of each step, in order; with --verbose all are written, else the first.
+        steps: (text, command) of each step to write, in order.
         arguments: the command line.
         evidence: of the cause; "" for none.
     """
@@ -38,12 +38,10 @@ def print_conclusion(
         print_row("Note" if color == "good" else "Cause", printable(f"{cause} ({evidence})" if evidence else cause))
     elif evidence:
         print_row("Note" if color == "good" else "Evidence", printable(evidence))
-    # The head says what not to do.
-    shown = steps if arguments.verbose else ([one for one in steps if not one[0].startswith("Do not ")] or steps)[:1]
-    for number, (what, command) in enumerate(shown, 1):
+    for number, (what, command) in enumerate(steps, 1):
         label = "Do" if number == 1 else ""
         what, command = step(printable(what), printable(command))
-        count = f"{number}) " if len(shown) > 1 else ""
+        count = f"{number}) " if len(steps) > 1 else ""
         line = f"{count}{what}: {command}" if command else f"{count}{what}"
         if len(line) + _LABEL + 2 <= _WIDTH or not command:
             print_row(label, line)

@@ -6,7 +6,7 @@ import os
 import stat
 
 from fingerprint._io.permissions import rights_remedy
-from fingerprint.cli.options import GLOBAL
+from fingerprint.cli.options import GLOBAL, is_without_target
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.vault import Vault
 from fingerprint.vault.locations import VAULT_VARIABLE, named_vault, reference_vault
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # Whoever reads them says what they are for.
 _CHECKED_APART = ("--root", "--snapshot")
-# They read no machine and no vault.
-_WITHOUT_TARGET = ("completion", "help", "local-service")
+# They print the same for every target.
+_OF_THE_PROGRAM = ("completion", "help")
 
 
 def check_target(arguments: Arguments) -> None:
@@ -29,10 +29,10 @@ def check_target(arguments: Arguments) -> None:
     The root of a copied disk becomes absolute, and a recorded machine is loaded.
 
     Raises:
-        UsageError: it is not there, or is something else.
+        UsageError: it is not there, is something else, or the command reads no machine.
     """
     _refuse_no_path(arguments)
-    if arguments.command.path in _WITHOUT_TARGET:
+    if arguments.command.path in _OF_THE_PROGRAM:
         return
     if arguments.root != "/" and arguments.snapshot is not None:
         raise UsageError(
@@ -43,7 +43,20 @@ def check_target(arguments: Arguments) -> None:
         arguments.root = _root(arguments.root)
     if arguments.snapshot is not None:
         _load(arguments)
+    _refuse_unread(arguments)
     _require_directory_of_vault(arguments)
+
+
+def _refuse_unread(arguments: Arguments) -> None:
+    """Raise UsageError for a copied disk or a recorded machine that the command does not read."""
+    command = arguments.command.path
+    if command == "explain" and arguments.A is not None:
+        command = "explain A B"
+    elif not is_without_target(arguments.command):
+        return
+    for flag, named in (("--root", arguments.root), ("--snapshot", arguments.snapshot)):
+        if named not in ("/", None):
+            raise UsageError(f"`{command}` does not read {flag}", where=named, remedy=f"Leave {flag} out")
 
 
 def _refuse_no_path(arguments: Arguments) -> None:
@@ -104,8 +117,13 @@ def _load(arguments: Arguments) -> None:
 
 
 def _require_directory_of_vault(arguments: Arguments) -> None:
-    """Raise UsageError where a command would write a vault that was named, and it cannot be made there."""
+    """Raise UsageError where a command would write a vault that was named, and it cannot be made there.
+
+    Also where `diagnose` would take a misspelled one for that of a host that is not registered.
+    """
     named = arguments.vault or named_vault()
+    if arguments.vault and arguments.command.path == "diagnose":
+        _require_vault(arguments.vault)
     writes = any(option.flag == "--dry-run" for option in arguments.command.options)
     if not named or not writes or arguments.command.path.startswith("image "):
         return
@@ -126,6 +144,15 @@ def _require_directory_of_vault(arguments: Arguments) -> None:
         raise UsageError(
             f"invalid --vault: there is no directory {parent} to hold it", where=named,
             remedy="Nothing was written. Create that directory, or name another vault with --vault",
+        )  # fmt: skip
+
+
+def _require_vault(named: str) -> None:
+    """Raise UsageError for a vault that is not there; that of the agent may be missing, and is then its finding."""
+    if os.path.abspath(named) != reference_vault() and _is_missing(named):
+        raise UsageError(
+            "invalid --vault: there is no such directory", where=named,
+            remedy="Name the directory of a vault, or leave --vault out for that of the host",
         )  # fmt: skip
 
 

@@ -85,6 +85,17 @@ class Command:
         self.optional = optional
 
 
+# They read the files or the fleet that they name, or nothing.
+_WITHOUT_TARGET = (
+    "completion", "diagnose logs", "help", "local-service", "match", "monitor units", "s3-policy",
+)  # fmt: skip
+
+
+def is_without_target(command: Command) -> bool:
+    """Return whether a command reads no machine and no vault."""
+    return command.path in _WITHOUT_TARGET or (command.path.startswith("fleet ") and command.path != "fleet row")
+
+
 GLOBAL = (
     Option("--vault", "vault directory (else FINGERPRINT_VAULT, the agent's, our own)", "DIR", files="directory"),
     Option("--root", "use the disk mounted at DIR instead of this host", "DIR", default="/", files="directory"),

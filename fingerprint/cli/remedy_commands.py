@@ -12,7 +12,7 @@ import sys
 
 from fingerprint._io.permissions import is_root
 from fingerprint.agent.paths import paths_of
-from fingerprint.cli.options import GLOBAL, Command
+from fingerprint.cli.options import GLOBAL, Command, is_without_target
 from fingerprint.cli.table import group_of
 from fingerprint.vault.locations import STATE_VARIABLE, VAULT_VARIABLE, is_own, reference_vault, resolve_vault
 
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 _NAME = "fingerprint"
 THERE = "on that machine: "
 _SAID = ("on that machine: ", "on that machine): ")
-# They read the files or the fleet that they name, or nothing.
-_WITHOUT_TARGET = (
-    "completion", "diagnose logs", "help", "local-service", "match", "monitor units", "s3-policy",
-)  # fmt: skip
+# Before a command in backquotes that is for one system: of several in brackets, the first says the machine.
+_ON_SYSTEM = ("on Linux: ", "on macOS: ", "on Windows: ")
 # They write, and what they write lies on the copied disk. Others would write what the hardware of this host says.
 _WRITE_ON_DISK = (
     "image clean", "threshold set", "vault backup", "vault repair", "vault reset", "vault restore",
@@ -87,6 +85,9 @@ class Advice:
 
     def text(self, text: str, blank: str = " ") -> str:
         """Return a text with its commands aimed; `blank` takes the place of each blank within one of them."""
+        if self.elsewhere:
+            for system in _ON_SYSTEM:
+                text = text.replace(f"({system}`", f"({THERE[:-2]}, {system}`")
         done, at = [], 0
         while (found := self._next(text, at)) is not None:
             begin, end, command = found
@@ -164,7 +165,7 @@ class Advice:
                 following = text[begin + len(name) : begin + len(name) + 1]
                 if following != " " and not (following == "`" and before.endswith("`")):
                     continue
-                said = _said(text, begin)
+                said = _said(text, begin) or (before.endswith("`") and _said(text, begin, _ON_SYSTEM))
                 if said:
                     # It is not folded.
                     end = text.find("`", begin) + 1 if before.endswith("`") else _end_of_sentence(text, begin)
@@ -188,7 +189,7 @@ class Advice:
         plain = f"{'sudo ' if by_root else ''}{_NAME} {words}"
         if self._there(command, options):
             return THERE + plain
-        if _is_without_target(command):
+        if is_without_target(command):
             return f"{self._program} {words}"
         vault = self._vault or self._resolved(by_root)
         given = (("--root", self._root), ("--snapshot", self._snapshot), ("--vault", vault))
@@ -207,7 +208,7 @@ class Advice:
         """Return whether a command would act on this host, where the run read another one."""
         if self._of_files:
             # No option names that machine.
-            return not _is_without_target(command)
+            return not is_without_target(command)
         if not self.elsewhere:
             return False
         if "--network" in options:
@@ -226,10 +227,6 @@ class Advice:
         vault = resolve_vault(None)
         # Root has no other one than this.
         return "" if by_root and not self._state and vault == reference_vault() else vault
-
-
-def _is_without_target(command: Command) -> bool:
-    return command.path in _WITHOUT_TARGET or (command.path.startswith("fleet ") and command.path != "fleet row")
 
 
 def _reads_files(arguments: Arguments) -> bool:
@@ -299,11 +296,11 @@ def quoted(path: str) -> str:
     return "$'" + "".join(chr(b) if 32 <= b < 127 and chr(b) not in "\\'|" else f"\\{b:03o}" for b in data) + "'"
 
 
-def _said(text: str, at: int) -> int:
-    """Return the length of what says, before a command, that it is for that machine; 0 if nothing does."""
+def _said(text: str, at: int, words: tuple[str, ...] = _SAID) -> int:
+    """Return the length of what says, before a command, which machine or system it is for; 0 if nothing does."""
     before = text[:at]
     quote = before.endswith("`")
-    found = next((words for words in _SAID if before[: len(before) - quote].endswith(words)), "")
+    found = next((one for one in words if before[: len(before) - quote].endswith(one)), "")
     return len(found) + quote if found else 0
 
 

@@ -32,6 +32,7 @@ from fingerprint.collectors.wql import (
     type_ids,
 )
 from fingerprint.errors import CollectError
+from fingerprint.machine.parsers import decode_console, parse_wmic_table
 from fingerprint.machine.processes import NO_RESOURCES
 from fingerprint.machine.wmi import powershell_path, query_text
 from fingerprint.types import Attribute, DoubtRemedy, Fault, Status, Value
@@ -74,6 +75,9 @@ _COMMANDS = (
     ),
     ("disk-info", ("diskdrive", "list", "brief"), "Win32_DiskDrive", "Caption, DeviceID, Model, Partitions, Size"),
 )
+# Classes that a machine may have no object of; each has a UUID, a processor, firmware and a system.
+_MAY_BE_EMPTY = ("memory-hash", "disk-info")
+_NO_OBJECT = "it printed no object"
 # The display name of a recipe, also in `Attribute.tool`.
 TITLES = {WMIC: "wmic", JSON: "PowerShell JSON", WQL: "WQL"}
 
@@ -245,9 +249,26 @@ def by_recipe(machine: Machine, recipe: str, timeout: float, tool: str = "") -> 
         return _by_wql(machine, tool)
     results = machine.run(commands(machine.windows_directory(), recipe == JSON), timeout)
     return {
-        name: _for_all(hashed(name, result, tool, machine), result)
+        name: _without_object(_for_all(hashed(name, result, tool, machine), result), result, recipe)
         for (name, *_), result in zip(_COMMANDS, results, strict=True)
     }
+
+
+def _without_object(attribute: Attribute, result: CommandResult, recipe: str) -> Attribute:
+    """Return the attribute of a command that may have printed no object, such as "No Instance(s) Available.".
+
+    The agent hashes this output, too, so the value stays.
+    """
+    if attribute.status != Status.PRESENT or _has_object(result.stdout, recipe):
+        return attribute
+    if attribute.name in _MAY_BE_EMPTY:
+        return attribute.replace(status=Status.ABSENT, reason=_NO_OBJECT)
+    return attribute.replace(status=Status.FAILED, reason=_NO_OBJECT, fault=Fault.SOURCE)
+
+
+def _has_object(output: bytes, recipe: str) -> bool:
+    # The message of wmic is in the language of Windows: it has no row below its first line.
+    return bool(parse_wmic_table(decode_console(output)) if recipe == WMIC else output.strip())
 
 
 def _for_all(attribute: Attribute, result: CommandResult) -> Attribute:

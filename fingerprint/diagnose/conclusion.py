@@ -9,6 +9,7 @@ from fingerprint.diagnose.checks.vault import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.checks.waiting import wait_of
 from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
 from fingerprint.diagnose.result import (
+    DO_NOT_RESTART,
     IDS_MOVED,
     LIMITED,
     NO_WMIC,
@@ -146,7 +147,7 @@ def _not_registered(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if tag_of(found, "vault") == VAULT_MINTS:
         finding = found["vault"]
-        steps = [("Do not restart the agent: it would store a new fingerprint", ""), *steps_of(finding)]
+        steps = [DO_NOT_RESTART, *steps_of(finding)]
         text = (
             f"Will hibernate after its next check, because {finding.text}. Do not restart the agent. {_do(steps[1:])}"
         )

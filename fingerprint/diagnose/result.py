@@ -18,6 +18,9 @@ NOT_INSTALLED = "the agent is not installed"
 # Tags of the check `collector`, by which the cause of a wait is named.
 RECIPE_CHANGED, IDS_MOVED, NO_WMIC, WMI_BROKEN = "recipe-changed", "type-ids-moved", "no-wmic", "wmi-broken"
 
+# A step of a conclusion whose head says the same.
+DO_NOT_RESTART = ("Do not restart the agent: it would store a new fingerprint", "")
+
 
 class Outcome(Vocabulary):
     """PASS: correct; WARN: works, but may fail later; FAIL: wrong; SKIPPED: does not apply, or is unknown."""
@@ -115,6 +118,11 @@ class Conclusion(Value):
     head: str
     cause: str = ""
     evidence: str = ""
+
+    @property
+    def first_step(self) -> tuple[tuple[str, str], ...]:
+        """The first step that the head does not say; () without any."""
+        return tuple(step for step in self.steps if step != DO_NOT_RESTART)[:1]
 
 
 class Diagnosis(Value):

@@ -16,10 +16,11 @@ from fingerprint.explanation.events import ProbableEvent, probable
 from fingerprint.explanation.history import History, Identity
 from fingerprint.explanation.remedies import Remedy, remedies
 from fingerprint.explanation.sources import Sources
+from fingerprint.explanation.summary import Summary, sum_up
 from fingerprint.observation import Observation, StableObservation, compare_stable, compare_with, recipe_change
 from fingerprint.rules.ssm import THRESHOLD_DEFAULT, in_words
 from fingerprint.rules.stable import Outcome
-from fingerprint.types import Collection, FingerprintRecord, Outlook, Value, Verdict
+from fingerprint.types import Collection, FingerprintRecord, Outlook, Status, Value, Verdict
 from fingerprint.vault.problems import MANIFEST, REGISTRATION
 from fingerprint.vault.regeneration import State, of_another_sid
 
@@ -36,7 +37,7 @@ _ACCEPTED = "None: the machine is accepted."
 
 __all__ = [
     "Cause", "Composition", "Explanation", "History", "Identity", "PrimitiveCause", "ProbableEvent", "Remedy", "State",
-    "explain", "explain_observation", "explain_snapshots", "explain_vault",
+    "Summary", "explain", "explain_observation", "explain_snapshots", "explain_vault",
 ]  # fmt: skip
 
 
@@ -60,6 +61,7 @@ class Explanation(Value):
         check: when the agent compares next; None for an unchanged machine, and if no agent can run.
         change: the verdict by another hash recipe of Windows, if that fits the record; `outcome` then follows it.
         composition: all differences by primitive causes, the identity question, and the history.
+        summary: what explains the differences best.
     """
 
     verdict: Verdict
@@ -79,6 +81,7 @@ class Explanation(Value):
     check: NextCheck | None = None
     change: RecipeChange | None = None
     composition: Composition = NOTHING
+    summary: Summary = Summary("")
 
     @property
     def changed(self) -> tuple[tuple[tuple[str, ...], str, bool], ...]:
@@ -139,7 +142,7 @@ def explain(
             collection=collection,
         ),
         _unknowns(context, found, composition, stable, state), stable, collection.id_warning, check, change,
-        composition,
+        composition, sum_up(verdict.match, outcome, composition, found),
     )  # fmt: skip
 
 
@@ -259,8 +262,10 @@ def _unknowns(
         unknowns.append(context.collection.id_warning)
     if context.collection.doubt:
         unknowns.append(f"{context.collection.doubt[0].upper()}{context.collection.doubt[1:]}")
-    if stable is not None and stable.contradiction:
-        unknowns.append(f"Whether it is a virtual machine: {stable.contradiction}")
+    hypervisor = stable.collection["hypervisor"] if stable is not None else None
+    # The processor contradicts the SMBIOS table.
+    if hypervisor is not None and hypervisor.status == Status.PRESENT and hypervisor.reason:
+        unknowns.append(f"Whether it is a virtual machine: {hypervisor.reason}")
     if stable is None:
         unknowns.append("Whether the hardware itself is the same (scheme stable): no evidence to compare it with")
     return tuple(unknowns)

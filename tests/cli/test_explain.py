@@ -68,7 +68,7 @@ def test_a_new_address_is_not_the_cause_of_what_nothing_explains(tmp_path: Path)
     before, after = snapshot(windows(), "2026-11-01T00:00:00Z"), snapshot(windows(ip="10.9.0.7"))
     for command in after["commands"]:
         if "wmic" in command["argv"][0]:
-            command.update(stdout="No Instance(s) Available.\r\n")
+            command.update(stdout="Value  \r\r\nother  \r\r\n")
     for path, taken in ((place.before, before), (place.after, after)):
         path.write_text(json.dumps(taken))
     assert place("vault", "init", machine=place.before).returncode == 0

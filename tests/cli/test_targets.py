@@ -11,7 +11,9 @@ import pytest
 
 from commandline import environment, run
 from fingerprint.cli import main
+from fingerprint.cli.context import check_target
 from fingerprint.cli.options import GLOBAL
+from fingerprint.cli.parser import parse
 from fingerprint.cli.table import all_commands
 from fingerprint.errors import UsageError
 from fingerprint.testing.machines import unix_snapshot
@@ -19,10 +21,15 @@ from fingerprint.vault import Vault
 from fingerprint.vault.locations import resolve_vault, state_directory
 from nobody import command_as_nobody
 
-# They read no machine and no vault: these options do not matter to them.
-WITHOUT_TARGET = ("completion", "help", "local-service")
+# They print the same for every target: these options do not matter to them.
+OF_THE_PROGRAM = ("completion", "help")
 PLUG_IN = "monitor nagios"
-PATHS = sorted({command.path for command in all_commands()} - set(WITHOUT_TARGET))
+PATHS = sorted({command.path for command in all_commands()} - set(OF_THE_PROGRAM))
+# They read the files that they name, or nothing.
+UNAIMED = sorted(
+    {"diagnose logs", "local-service", "match", "monitor units", "s3-policy",
+     *(path for path in PATHS if path.startswith("fleet ") and path != "fleet row")}
+)  # fmt: skip
 WRITERS = sorted(
     {one.path for one in all_commands() if any(option.flag == "--dry-run" for option in one.options)} - {"image clean"}
 )
@@ -121,7 +128,7 @@ NAMING = sorted(
     {
         (command.path, option.flag)
         for command in all_commands() for option in (*GLOBAL, *command.options)
-        if option.files and not (command.path in WITHOUT_TARGET and option.flag in ("--root", "--snapshot"))
+        if option.files and not (command.path in OF_THE_PROGRAM and option.flag in ("--root", "--snapshot"))
     }
 )  # fmt: skip
 
@@ -238,6 +245,34 @@ def test_a_copied_disk_and_a_recorded_machine_are_not_both(tmp_path: Path, words
     )
 
 
+@pytest.mark.parametrize("words", [*map(line_of, UNAIMED), ["explain", "a.json", "b.json"]], ids=" ".join)
+@pytest.mark.parametrize("option", ["--root", "--snapshot"])
+def test_a_target_that_a_command_would_not_read_is_an_error(tmp_path: Path, option: str, words: list[str]) -> None:
+    """The answer would be about another machine than the one that the line names."""
+    (tmp_path / "disk").mkdir()
+    for name in ("m.json", "a.json", "b.json"):
+        (tmp_path / name).write_text(json.dumps(unix_snapshot()))
+    before = everything(tmp_path)
+    named = str(tmp_path / ("disk" if option == "--root" else "m.json"))
+    done = run(option, named, *words, env=environment(tmp_path / "state"), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert f"does not read {option}\n" in done.stderr
+    assert named in done.stderr
+    assert f"Leave {option} out" in done.stderr
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("path", sorted({*PATHS} - {*UNAIMED}))
+def test_every_other_command_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    (tmp_path / "m.json").write_text(json.dumps(unix_snapshot()))
+    monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    arguments = parse(["--snapshot", "m.json", *(["explain"] if path == "explain" else line_of(path))])
+    assert arguments is not None
+    check_target(arguments)
+    assert arguments.recorded is not None
+
+
 @pytest.mark.parametrize("path", WRITERS)
 @pytest.mark.parametrize("by", ["option", "environment"])
 def test_nothing_is_written_into_a_directory_that_is_not_there(tmp_path: Path, path: str, by: str) -> None:
@@ -250,6 +285,20 @@ def test_nothing_is_written_into_a_directory_that_is_not_there(tmp_path: Path, p
     assert done.returncode == 2
     assert f"invalid --vault: there is no directory {vault.parents[1]} to hold it" in done.stderr
     assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("made", ["nothing", "a file"])
+def test_a_vault_that_is_not_there_is_not_diagnosed_as_another_host(tmp_path: Path, made: str) -> None:
+    vault = tmp_path / "nope"
+    if made == "a file":
+        vault.write_text("")
+    done = run("--vault", str(vault), "diagnose", "--only", "vault,registration", env=environment(tmp_path / "state"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"fingerprint: {vault}: invalid --vault: there is no such directory\n")
+    vault.unlink(missing_ok=True)
+    vault.mkdir()
+    done = run("--vault", str(vault), "diagnose", "--only", "vault,registration", env=environment(tmp_path / "state"))
+    assert "This host is not registered" in done.stdout
 
 
 def test_the_data_directory_of_a_vault_is_made_with_it(tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from agent_machines import AgentMachine, refused, started
+from fingerprint._core import md5_base64
 from fingerprint.collectors import collect
 from fingerprint.collectors.repairs import UNTIL_THEN
 from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.types import Fault, Status
 from fingerprint.vault.records import encode_fingerprint
 from identity_machines import lockdown
 from other_agent_machines import WindowsMachine
-from windows_machines import AGENTS, NEWEST, windows_snapshot
+from windows_machines import AGENTS, NAMES, NEWEST, windows_snapshot
 
 Change = Callable[[Any], Any]
 VERIFY, SALVAGE = "winmgmt /verifyrepository", "winmgmt /salvagerepository"
@@ -42,6 +44,17 @@ def powershell_says(text: str) -> Change:
         for entry in m.snapshot["commands"]:
             if "ConvertTo-Json" in entry["argv"][-1]:
                 entry.update(returncode=1, stdout="", stderr=f"Get-CimInstance : {text}\r\nAt line:1 char:1\r\n")
+
+    return change
+
+
+def all_print(text: str) -> Change:
+    """Let wmic and PowerShell succeed without an object."""
+
+    def change(m: WindowsMachine) -> None:
+        for entry in m.snapshot["commands"]:
+            if "wmic" in entry["argv"][0] or "ConvertTo-Json" in entry["argv"][-1]:
+                entry.update(returncode=0, stdout=text, stderr="")
 
     return change
 
@@ -71,6 +84,10 @@ BROKEN: list[tuple[str, str, str, Change, list[str]]] = [
     ("PowerShell", "10.0.26100", AGENTS["json"], powershell_says('Invalid namespace "root/cimv2"'), [VERIFY, SALVAGE]),
     ("PowerShell class", "10.0.26100", AGENTS["json"], powershell_says("Invalid class"), [VERIFY, SALVAGE, CLASSES]),
     ("WQL", "10.0.26100", NEWEST, wmi_answers("8004100E"), [VERIFY, SALVAGE]),
+    ("no object", "10.0.20348", NEWEST, all_print("No Instance(s) Available.\r\r\n"), [VERIFY, SALVAGE]),
+    ("no object, German", "10.0.20348", NEWEST, all_print("Keine Instanzen verf\u00fcgbar.\r\n"), [VERIFY, SALVAGE]),
+    ("no object, text on stderr", "10.0.17763", AGENTS["wmic"], all_print(""), [VERIFY, SALVAGE]),
+    ("no object by PowerShell", "10.0.26100", AGENTS["json"], all_print("\r\n"), [VERIFY, SALVAGE]),
 ]  # fmt: skip
 
 
@@ -106,6 +123,24 @@ def test_a_broken_wmi_is_repaired_before_anything_else(
     assert [command for _, command in conclusion.steps] == commands
     finding = machine.diagnosis("collector")["collector"]
     assert (str(finding.outcome), finding.command, finding.tag) == ("fail", VERIFY, "wmi-broken")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_class_without_objects_keeps_the_value_of_the_agent(tmp_path: Path, name: str) -> None:
+    """A machine may have no modules or disks in WMI, but has a UUID, a processor, firmware and a system."""
+    machine = broken_windows(tmp_path, "10.0.20348", NEWEST, lambda m: None)
+    words = dict(zip(NAMES, ("csproduct", "cpu", "memorychip", "bios", "computersystem", "diskdrive"), strict=True))
+    for entry in machine.snapshot["commands"]:
+        if "wmic" in entry["argv"][0] and entry["argv"][1] == words[name]:
+            entry.update(returncode=0, stdout="No Instance(s) Available.\r\r\n")
+    found = collect(RecordedMachine(machine.snapshot))
+    assert found[name].value == md5_base64(b"No Instance(s) Available.\r\r\n")
+    assert found[name].reason == "it printed no object"
+    may_be_empty = name in ("memory-hash", "disk-info")
+    assert (found[name].status, found[name].fault) == (
+        (Status.ABSENT, Fault.NONE) if may_be_empty else (Status.FAILED, Fault.SOURCE)
+    )
+    assert [one.name for one in found if one.reason] == [name]
 
 
 @pytest.mark.parametrize("words", ["check", "explain", "explain --verbose", "diagnose", "diagnose --verbose"])

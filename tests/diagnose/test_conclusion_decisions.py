@@ -390,7 +390,7 @@ def test_what_blocks_the_agent_is_fixed_before_the_restart(host: AgentMachine, n
 
 
 def seen(text: str = "a problem", tag: str = "") -> Finding:
-    return failed(text, "seen", "also seen", remedy="Mend it", tag=tag)
+    return failed(text, "seen", "also seen", remedy="Fix it", tag=tag)
 
 
 @pytest.mark.parametrize(

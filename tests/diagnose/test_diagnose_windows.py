@@ -226,7 +226,11 @@ def test_a_recipe_of_another_machine_has_no_rebaseline(machine: WindowsMachine, 
     machine.snapshot.update(hostName="OTHER", addresses={"ipv4": ["10.9.9.9"], "links": [["e", "02:99"]]})
     for entry in machine.snapshot["commands"]:
         if "wmic" in entry["argv"][0] and "csproduct" not in entry["argv"]:
-            entry.update({"stdout": "other"} if outcome == "different" else {"problem": "timeout", "returncode": None})
+            entry.update(
+                {"stdout": "Value\r\nother\r\n"}
+                if outcome == "different"
+                else {"problem": "timeout", "returncode": None}
+            )
     found = machine.diagnosis()
     finding = found["collector"]
     assert str(finding.outcome) == "fail"

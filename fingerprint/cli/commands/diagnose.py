@@ -113,8 +113,8 @@ def _note(finding: Finding) -> str:
 def _print(found: Diagnosis, arguments: Arguments) -> None:
     conclusion = found.conclusion
     print_conclusion(
-        (conclusion.head, _HEADS.get(conclusion.state, "bad")), conclusion.cause, conclusion.steps, arguments,
-        evidence=conclusion.evidence,
+        (conclusion.head, _HEADS.get(conclusion.state, "bad")), conclusion.cause,
+        conclusion.steps if arguments.verbose else conclusion.first_step, arguments, evidence=conclusion.evidence,
     )  # fmt: skip
     for warning in found.warnings:
         for at, line in enumerate(folded(f"Warning: {warning}", 76)):

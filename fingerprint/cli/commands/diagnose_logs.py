@@ -84,7 +84,8 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
     now = present(timeline)
     print_conclusion(
         (head(now, when), _COLORS[_EXIT_CODES[now.state]]), quoted(now.cause, reveal=arguments.reveal),
-        [(step, "") for step in steps], arguments, evidence=_failed(timeline, when),
+        [(step, "") for step in (steps if arguments.verbose else steps[:1])], arguments,
+        evidence=_failed(timeline, when),
     )  # fmt: skip
     _print_unknown(timeline, arguments)
     if not arguments.verbose:

@@ -11,7 +11,6 @@ from fingerprint.cli.identity import OUTCOME_EXIT_CODES, OUTCOME_HEADS, print_pr
 from fingerprint.cli.output import colored, folded, print_json, step, write
 from fingerprint.errors import UsageError
 from fingerprint.explanation import explain_observation, explain_snapshots
-from fingerprint.explanation.primitives import OF_A_START
 from fingerprint.gate import check_threshold
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.observation import EXIT_CODES, REJECTED, Observation
@@ -30,11 +29,7 @@ _LABEL = 10
 _EVIDENCE = 4
 # The same in a conclusion.
 _EVIDENCE_SHORT = 2
-# Causes of each start and each network, which rarely make a mismatch alone.
-_MINOR = frozenset((*OF_A_START, "address", "kernel", "text-noise", "made-address", "bond-fail-over"))
 _IDENTITIES = {"same": "the same machine", "another": "another machine", "undecidable": "cannot tell"}
-# Where it is another outcome than that of the rules.
-_HARDWARE = {"same": "the same hardware", "another": "other hardware"}
 _DEFAULT = 40
 
 
@@ -75,10 +70,10 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
     word, color = OUTCOME_HEADS[found.outcome]
     if found.outcome == "same" and str(found.composition.identity) == "another":
         color = "doubt"
-    cause, evidence = _cause(found)
     print_conclusion(
-        (f"{word} ({found.rule}), {found.state_text}", color), cause,
-        [(remedy.text, remedy.command) for remedy in found.remedies], arguments, evidence=evidence,
+        (f"{word} ({found.rule}), {found.state_text}", color), found.summary.text,
+        [(remedy.text, remedy.command) for remedy in found.remedies[:1]], arguments,
+        evidence="; ".join(found.summary.evidence[:_EVIDENCE_SHORT]),
     )  # fmt: skip
     print_recipe(found.change)
     # The head says whether the agent rejects it.
@@ -88,42 +83,9 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
     print_rest(_rest(found))
 
 
-def _is_unexplained(found: Explanation) -> bool:
-    """Return whether a mismatch has causes that each start and each network has, and more than they explain."""
-    made = found.composition
-    explained = {name for cause in made.causes for name in cause.attributes}
-    minor = all(cause.name in _MINOR for cause in made.causes)
-    return not found.verdict.match and made.history is None and minor and len(made.unexplained) > len(explained)
-
-
-def _cause(found: Explanation) -> tuple[str, str]:
-    """Return what explains the differences best, with the hardware's identity, and its evidence; "" without any."""
-    text, evidence = _first_cause(found)
-    identity = str(found.composition.identity)
-    if not text or identity not in _HARDWARE or (identity == "same") == (found.outcome == "same"):
-        return text, evidence
-    return f"{_HARDWARE[identity]} by scheme stable: {text}", evidence
-
-
-def _first_cause(found: Explanation) -> tuple[str, str]:
-    made = found.composition
-    if made.history is not None:
-        return made.history.title, "; ".join(made.history.evidence[:_EVIDENCE_SHORT])
-    if made.causes and _is_unexplained(found):
-        return f"not known for {', '.join(made.unexplained)}", ""
-    if made.causes:
-        first = made.causes[0]
-        evidence = (text.removeprefix(f"{first.title}: ") for text in first.evidence[:_EVIDENCE_SHORT])
-        return f"{first.title}{'' if first.certain else ' [inferred]'}", "; ".join(evidence)
-    changed = next((cause for cause in found.causes if cause.state in ("changed", "unknown") and cause.text), None)
-    return (f"{changed.name}: {changed.text}", "") if changed is not None else ("", "")
-
-
 def _rest(found: Explanation) -> list[str]:
     """Return what is not shown: the other causes, steps and unknowns."""
-    made = found.composition
-    others = made.causes[0 if made.history is not None or _is_unexplained(found) else 1 :]
-    causes = [cause.name for cause in others]
+    causes = [cause.name for cause in found.summary.others]
     rest = [f"also {', '.join(causes)}"] if causes else []
     steps = len(found.remedies) - 1
     rest += [f"{steps} more step{'s' * (steps > 1)}"] if steps > 0 else []

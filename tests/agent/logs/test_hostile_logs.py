@@ -39,7 +39,8 @@ def measured(path: Path) -> tuple[float, int]:
         "read_logs(sys.argv[1:]); seconds = time.perf_counter() - begin;"
         "print(seconds, *(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=100, check=True)
+    words = [sys.executable, "-I", "-c", code, path]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=100, check=True)
     seconds, kib = done.stdout.split()
     return float(seconds), int(kib)
 

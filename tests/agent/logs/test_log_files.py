@@ -172,7 +172,7 @@ def test_zstd_is_read_with_the_extra_or_named(tmp_path: Path) -> None:
         "import sys; sys.modules['pyarrow'] = None; sys.modules['compression'] = None\n"
         "from fingerprint.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    words = [sys.executable, "-c", code, "diagnose", "logs", str(path)]
+    words = [sys.executable, "-I", "-c", code, "diagnose", "logs", str(path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment(tmp_path))
     assert done.returncode == 3
     assert "zstd -dc" in done.stderr
@@ -294,7 +294,7 @@ def test_a_wrapped_log_is_read_in_constant_memory(tmp_path: Path) -> None:
     used = []
     for megabytes in (6, 24):
         path.write_bytes(entry * (megabytes * (1 << 20) // len(entry)))
-        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-I", "-c", code, str(path)], capture_output=True, text=True, check=True)
         used.append(int(done.stdout))
     assert used[1] - used[0] < 12, used
 

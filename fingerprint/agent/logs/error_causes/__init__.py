@@ -86,7 +86,7 @@ class ErrorCause(Value):
             for one in (system,) if system else ("linux", "windows"):
                 command = filled(step.on(one), details_on(one, "", "", dict(self.values)))
                 differs = not system and step.on("linux") != step.on("windows")
-                commands += [f"{_SYSTEMS[one]}: `{command}`" if differs else f"`{command}`"] if command else []
+                commands += [f"on {_SYSTEMS[one]}: `{command}`" if differs else f"`{command}`"] if command else []
             # The state's words say how to restart already.
             shown = "; ".join(dict.fromkeys(commands)) if step is not RESTART else ""
             found.append(f"{text} ({shown})" if shown else text)
