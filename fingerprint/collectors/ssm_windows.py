@@ -22,6 +22,7 @@ from fingerprint.collectors.recipes import (
     version_of,
 )
 from fingerprint.collectors.wmi_errors import is_denial
+from fingerprint.collectors.wmi_remedies import WMI_SERVICE, remedy_of_wmi, start_of_wmi
 from fingerprint.collectors.wql import (
     OPERATING_SYSTEM,
     STRUCTURES,
@@ -33,7 +34,6 @@ from fingerprint.collectors.wql import (
 )
 from fingerprint.errors import CollectError
 from fingerprint.machine.parsers import decode_console, parse_wmic_table
-from fingerprint.machine.processes import NO_RESOURCES
 from fingerprint.machine.wmi import powershell_path, query_text
 from fingerprint.types import Attribute, DoubtRemedy, Fault, Status, Value
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
     from fingerprint.machine.processes import CommandResult
 
-WMI_SERVICE = "Winmgmt"
 WMI_ATTEMPTS = 5
 WMI_PAUSE_SECONDS = 15.0
 VERSION_QUERY = "Get-CimInstance -ClassName Win32_OperatingSystem | Format-List -Property Version"
@@ -202,31 +201,6 @@ def _by_failed_query(error: OSError, agent: str, others: tuple[str, ...]) -> Cho
     return Choice(WMIC, "", agent, doubt, others, remedy_of_wmi(error.errno))
 
 
-def remedy_of_wmi(number: int | None) -> DoubtRemedy:
-    """Return the remedy for an error of WMI, by its number."""
-    if number in (errno.EACCES, errno.EPERM):
-        return DoubtRemedy("wmi", "Run as Administrator: WMI does not answer this user")
-    if number == errno.ETIMEDOUT:
-        return DoubtRemedy("wmi", "Restart WMI, which does not answer", f"Restart-Service -Force {WMI_SERVICE}")
-    if number == errno.ENOTSUP:
-        return DoubtRemedy("wmi", "Enable queries of WMI: install comtypes with this program, or repair PowerShell")
-    if number in NO_RESOURCES:
-        return DoubtRemedy("wmi", "Retry when processes and memory are free")
-    return DoubtRemedy(
-        "wmi", "Check the repository of WMI (winmgmt /salvagerepository repairs an inconsistent one)",
-        "winmgmt /verifyrepository",
-    )  # fmt: skip
-
-
-def remedy_of_fault(fault: Fault) -> DoubtRemedy:
-    """Return the remedy for an unreadable class of WMI."""
-    numbers = {
-        Fault.RIGHTS: errno.EACCES, Fault.TIME_LIMIT: errno.ETIMEDOUT, Fault.ENVIRONMENT: errno.ENOMEM,
-        Fault.NOT_ASKED: errno.ENOTSUP,
-    }  # fmt: skip
-    return remedy_of_wmi(numbers.get(fault))
-
-
 def _version_by_wmi(machine: Machine) -> str:
     """Return the version of Windows as agents from 3.3.1311 read it, "" if invalid for them. Raises OSError."""
     class_name, members = OPERATING_SYSTEM
@@ -377,22 +351,6 @@ def _wait_for_wmi(machine: Machine) -> None:
         where=WMI_SERVICE,
         remedy=f"{text}: {command}" if command else text,
     )
-
-
-def start_of_wmi(state: str) -> tuple[str, str]:
-    """Return the remedy that starts WMI, and its PowerShell command, "" for none, by its present state."""
-    return start_of_service(WMI_SERVICE, state)
-
-
-def start_of_service(name: str, state: str) -> tuple[str, str]:
-    """Return the remedy that starts a service of Windows, and its PowerShell command, "" for none, by its state."""
-    if state in ("start_pending", "continue_pending"):
-        return "Wait until it runs, then retry", ""
-    if state in ("paused", "pause_pending"):
-        return "Resume it", f"Resume-Service {name}"
-    # Start-Service does not start a disabled service.
-    enable = f"Set-Service {name} -StartupType Automatic"
-    return f"Start it; if it is disabled, enable it first with {enable}", f"Start-Service {name}"
 
 
 def windows_version(machine: Machine, timeout: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import textbook_gob
+from commandline import environment, run
 from fingerprint import collect
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, EXIT_REFUSED
 from fingerprint.machine.recorded import RecordedMachine
@@ -346,8 +347,7 @@ def test_two_recordings_are_compared_by_what_their_agents_hash(tmp_path: Path) -
         path = tmp_path / f"{recipe}.json"
         path.write_text(json.dumps(windows_snapshot(SERVER_2025, agent=AGENTS[recipe])))
         paths.append(str(path))
-    setup = WindowsSetup(tmp_path)
-    found = setup.json("explain", *paths)
+    found = json.loads(run("explain", *paths, "--output", "json", env=environment(tmp_path / "state")).stdout)
     assert (found["verdict"], found["match"]) == ("same", False)
     assert found["events"][0]["name"] == "recipe-to-wql"
 

@@ -9,7 +9,7 @@ from fingerprint.agent.journal import journal_of
 from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, MAIN_LOG, PACKAGE, WINDOWS_SERVICE, WORKER
 from fingerprint.agent.systemd_unit import RUNS, details_of, has_no_unit
 from fingerprint.collectors.recipes import version_of
-from fingerprint.collectors.ssm_windows import start_of_service
+from fingerprint.collectors.wmi_remedies import start_of_service
 from fingerprint.diagnose.checks.agent import restart_command, unit_of
 from fingerprint.diagnose.checks.start_failures import (
     Why,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fingerprint._io.times import created_seconds, utc
 from fingerprint.collectors.recipes import JSON, WMIC, WQL, WQL_SINCE, possible_recipes
 from fingerprint.collectors.repairs import INSTALL_WMIC, failing, is_of_wmi, repairs_of
-from fingerprint.collectors.ssm_windows import TITLES, WMI_SERVICE, choose, commands, remedy_of_fault, start_of_wmi
+from fingerprint.collectors.ssm_windows import TITLES, choose, commands
+from fingerprint.collectors.wmi_remedies import WMI_SERVICE, remedy_of_fault, start_of_wmi
 from fingerprint.diagnose.result import (
     IDS_MOVED,
     NO_WMIC,
