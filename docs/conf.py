@@ -56,7 +56,7 @@ SECTIONS = {
     ],
     "Operate": [
         "docs/diagnose", "docs/diagnose-examples", "docs/explain", "docs/agent-log", "docs/agent-states",
-        "docs/monitoring", "docs/monitoring-units", "docs/image", "docs/s3-policy", "docs/evidence",
+        "docs/monitoring", "docs/monitoring-units", "docs/guard", "docs/image", "docs/s3-policy", "docs/evidence",
         "docs/compatibility",
     ],
     "Identity": ["docs/registration", "docs/credentials", "docs/credentials-order", "docs/serve"],

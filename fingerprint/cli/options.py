@@ -113,7 +113,11 @@ DRY_RUN = Option("--dry-run", "print what would be done and change nothing")
 YES = Option("--yes", "confirm (required)")
 ENDPOINT = Option("--endpoint", "URL of the service (else the agent's, the region's)", "URL")
 POLICY = Option(
-    "--policy", "what to do on a mismatch", "POLICY", choices=("strict", "regenerate", "audit"), default="strict"
+    "--policy",
+    "what to do on a mismatch",
+    "POLICY",
+    choices=("strict", "evidence", "regenerate", "audit"),
+    default="strict",
 )
 PROXY = Option("--proxy", "URL of the proxy (else the environment's, the agent's)", "URL")
 ROTATE = Option("--rotate-after", "rotate the node's key at this age; 0 never", "DAYS", kind="integer", default=0)

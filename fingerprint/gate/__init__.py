@@ -13,5 +13,7 @@ from fingerprint.gate.minting import first_record as first_record
 from fingerprint.gate.minting import prepared_record as prepared_record
 from fingerprint.gate.minting import refuse_existing as refuse_existing
 from fingerprint.gate.minting import require_recipe as require_recipe
+from fingerprint.gate.renewal import renew as renew
+from fingerprint.gate.renewal import require_storable as require_storable
 from fingerprint.gate.threshold import check_threshold as check_threshold
 from fingerprint.gate.threshold import set_threshold as set_threshold

@@ -16,11 +16,12 @@ from fingerprint.errors import (
 )
 from fingerprint.gate.evidence import keep_evidence, log, record_rest, recorder_of
 from fingerprint.gate.minting import minted, require_valid
-from fingerprint.observation import Comparison, compare_with, recipe_change
+from fingerprint.gate.renewal import record_changed, renew
+from fingerprint.observation import Comparison, compare_stable, compare_with, recipe_change
 from fingerprint.rules.ssm import THRESHOLD_DEFAULT, in_words
 from fingerprint.types import Collection, Verdict, Vocabulary
 from fingerprint.vault import FINGERPRINT_KEY
-from fingerprint.vault.history import FIRST, MISMATCH
+from fingerprint.vault.history import FIRST, KEPT, MISMATCH
 from fingerprint.vault.other_records import refuse_second
 from fingerprint.vault.remedies import existing_record, refuse_lost
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
     from fingerprint.machine.recorder import Recorder
     from fingerprint.observation import RecipeChange
+    from fingerprint.rules.certainty import Ruling
     from fingerprint.vault import Vault
     from fingerprint.vault.edit import VaultEdit
 
@@ -45,15 +47,18 @@ class Policy(Vocabulary):
     """What the gate does on a mismatch.
 
     REGENERATE mints and stores a new fingerprint, as documented for the reference (the service then
-    rejects it); STRICT raises and writes nothing; AUDIT logs and passes the saved fingerprint on.
+    rejects it); STRICT raises and writes nothing; AUDIT logs and passes the saved fingerprint on. EVIDENCE is strict,
+    unless scheme `stable` contradicts the rules with certainty (`rules.certainty`): the same machine keeps its
+    fingerprint and its record gets the present hardware hash; another one is refused though the rules accept it.
     """
 
     REGENERATE: ClassVar[Policy]
     STRICT: ClassVar[Policy]
     AUDIT: ClassVar[Policy]
+    EVIDENCE: ClassVar[Policy]
 
 
-Policy.define(REGENERATE="regenerate", STRICT="strict", AUDIT="audit")
+Policy.define(REGENERATE="regenerate", STRICT="strict", AUDIT="audit", EVIDENCE="evidence")
 
 
 def require_policy(kind: type, options: Mapping[str, object]) -> None:
@@ -106,13 +111,15 @@ class Gate:
     def fingerprint(self) -> str:
         """Return the fingerprint of this host.
 
-        On a match it is the saved one and nothing is written. Where there is no fingerprint yet and no
+        On a match it is the saved one and nothing is written; policy `evidence` refuses a machine that matches and is
+        certainly another one, as far as an attribute changed. Where there is no fingerprint yet and no
         registration, the first one is minted and stored, whatever the policy. On a mismatch the policy decides.
 
         Raises:
             FingerprintLost: there is none, and the machine is registered.
             Refused: there is none here, and our journal or the other vault has one.
-            FingerprintMismatch: the policy is strict and this is not the machine of the record.
+            FingerprintMismatch: the policy is strict or evidence, and this is not the machine of the record.
+            Refused: the policy is evidence, and the present hash cannot be stored.
             CollectError: the machine could not be observed well enough.
             VaultError: the vault could not be read or written; it is as it was.
         """
@@ -120,6 +127,8 @@ class Gate:
         if isinstance(observed, Collection):
             return self._first(observed)
         if observed.verdict.match:
+            if self.policy == Policy.EVIDENCE and not observed.unchanged:
+                self._refuse_another(observed)
             return observed.record.fingerprint
         return self._mismatch(observed)
 
@@ -199,6 +208,8 @@ class Gate:
         if self.policy == Policy.AUDIT:
             log().warning("not the machine of the record (%s); the policy is audit", observed.verdict.reason)
             return observed.record.fingerprint
+        if self.policy == Policy.EVIDENCE:
+            return self._by_evidence(observed)
         if self.policy == Policy.STRICT:
             change = recipe_change(
                 observed.record, observed.verdict, observed.collection, self._recorder, timeout=self._timeout
@@ -213,11 +224,7 @@ class Gate:
                 again = compare_with(now, observed.collection)
                 if again.verdict.match:
                     return now.fingerprint
-                raise CollectError(
-                    "the record was changed by another process while this one was deciding",
-                    where=self.vault.path,
-                    remedy="Nothing was written. Retry",
-                )
+                raise record_changed(self.vault.path)
             record = minted(observed.collection, now.threshold)
             keep_evidence(self.vault, record, self._recorder, why=MISMATCH, present=now)
             edit.store(record, why=MISMATCH, rule=str(observed.verdict.reason))
@@ -228,6 +235,52 @@ class Gate:
             return record.fingerprint
 
         return self.vault.change(regenerate)
+
+    def _ruling(self, observed: Comparison) -> Ruling:
+        """Return whether scheme `stable` is certain, by the evidence of the very record."""
+        from fingerprint.machine.recorded import RecordedMachine
+        from fingerprint.rules.certainty import Ruling, rule_on
+        from fingerprint.rules.stable import Outcome
+
+        try:
+            kept = self.vault.evidence.for_record(observed.record)
+            if kept is None:
+                return rule_on(None)
+            before = RecordedMachine(kept.snapshot, self.vault.evidence.path)
+            return rule_on(compare_stable(before, kept.at, self._recorder, timeout=self._timeout).verdict)
+        except FingerprintError as error:
+            return Ruling(Outcome.CANNOT_TELL, (), f"the evidence is unusable ({error.where}: {error.what})")
+
+    def _refuse_another(self, observed: Comparison) -> None:
+        ruling = self._ruling(observed)
+        if ruling.is_different:
+            error = FingerprintMismatch(
+                f"another machine: {ruling.why}, though the rules accept it ({in_words(observed.verdict)})",
+                where=self.vault.path,
+                remedy="Nothing was written or sent. If the hardware was replaced on purpose: fingerprint vault "
+                "rebaseline --keep-fingerprint",
+            )
+            error.verdict = observed.verdict
+            raise error
+
+    def _by_evidence(self, observed: Comparison) -> str:
+        """Keep the fingerprint of a machine that is certainly the same, or raise."""
+        ruling = self._ruling(observed)
+        if not ruling.is_same:
+            change = recipe_change(
+                observed.record, observed.verdict, observed.collection, self._recorder, timeout=self._timeout
+            )
+            error = mismatch_error(observed.verdict, self.vault.path, change)
+            error.what += f"; {ruling.why}"
+            raise error
+        record_rest(self._recorder, self._timeout)
+        reason = str(observed.verdict.reason)
+        renew(self.vault, observed.record, observed.collection, self._recorder, why=KEPT, rule=reason)
+        log().warning(
+            "not the machine of the record by the rules (%s), but certainly the same: %s; stored its present hardware "
+            "hash, and kept the fingerprint", reason, ruling.why,
+        )  # fmt: skip
+        return observed.record.fingerprint
 
 
 def mismatch_error(verdict: Verdict, where: str, change: RecipeChange | None = None) -> FingerprintMismatch:

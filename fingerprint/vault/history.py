@@ -54,6 +54,7 @@ LINES_LIMIT = 1200
 FIRST = "first fingerprint"
 MISMATCH = "the machine does not match its record"
 REGISTERED = "registered"
+KEPT = "the same machine by its hardware"
 LIST_ENTRIES = "List the entries: fingerprint vault history"
 _TAIL = 8 * 1024
 _READS_TRIED = 3

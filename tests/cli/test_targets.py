@@ -288,7 +288,7 @@ def test_nothing_is_written_into_a_directory_that_is_not_there(tmp_path: Path, p
 
 
 @pytest.mark.parametrize("made", ["nothing", "a file"])
-def test_a_vault_that_is_not_there_is_not_diagnosed_as_another_host(tmp_path: Path, made: str) -> None:
+def test_a_missing_vault_is_not_diagnosed_as_another_host(tmp_path: Path, made: str) -> None:
     vault = tmp_path / "nope"
     if made == "a file":
         vault.write_text("")

@@ -351,7 +351,7 @@ def test_logs_of_earlier_and_later_agents_are_understood(tmp_path: Path, version
         assert f"next retry: 2026-11-25T11:40:00Z to 2026-11-25T13:40:00Z (by the schedule of {version})" in shown
 
 
-def test_logs_denied_in_a_recording_are_recorded_again_by_an_administrator(machine: WindowsMachine) -> None:
+def test_denied_logs_are_recorded_again_by_an_administrator(machine: WindowsMachine) -> None:
     machine.denied(rf"{DATA}\Logs\amazon-ssm-agent.log")
     remedy = machine.diagnosis("waiting")["waiting"].remedy
     assert remedy == "Record it again as Administrator, on that machine: fingerprint snapshot FILE"

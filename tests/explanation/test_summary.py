@@ -42,7 +42,7 @@ def test_history_comes_before_all_causes() -> None:
 
 
 @pytest.mark.parametrize("certain", [True, False])
-def test_the_first_cause_is_shown_without_its_title_in_the_evidence(certain: bool) -> None:
+def test_the_evidence_of_the_first_cause_leaves_out_its_title(certain: bool) -> None:
     title = TITLES["firmware"]
     first = primitive("firmware", "a", certain=certain, evidence=(f"{title}: 1.0 -> 1.1", "another fact"))
     rest = primitive("kernel", "b")
@@ -85,7 +85,7 @@ def test_a_minor_history_is_never_unknown() -> None:
     assert sum_up(False, "different", made, ()).text == CLONE.title
 
 
-def test_without_a_primitive_cause_the_first_changed_attribute_stands() -> None:
+def test_without_a_primitive_cause_the_first_attribute_stands() -> None:
     attributes = (
         attribute("a", "same", ""), attribute("b", "empty", "both empty"), attribute("c", "changed", ""),
         attribute("d", "unknown", "could not be read"), attribute("e", "changed", "another value"),
