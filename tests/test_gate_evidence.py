@@ -119,7 +119,7 @@ def test_damaged_evidence_is_no_evidence(vault: Vault) -> None:
         one.write_text("{}")
     assert gate(vault, after).fingerprint() == record.fingerprint
     before, after = before_and_after("reinstalled")
-    with pytest.raises(FingerprintMismatch, match="the evidence is unusable"):
+    with pytest.raises(FingerprintMismatch, match="the evidence cannot be used"):
         gate(vault, after).fingerprint()
 
 

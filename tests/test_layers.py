@@ -24,7 +24,7 @@ credentials
 explanation
 testing
 registration
-recovery
+guard recovery
 gate
 observation
 agent

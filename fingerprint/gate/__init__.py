@@ -3,6 +3,7 @@
 from fingerprint.gate import Gate, Policy, first_record, set_threshold
 """
 
+from fingerprint.gate.evidence import MATCHED as MATCHED
 from fingerprint.gate.evidence import keep_evidence as keep_evidence
 from fingerprint.gate.evidence import keep_snapshot as keep_snapshot
 from fingerprint.gate.evidence import record_rest as record_rest
@@ -15,5 +16,6 @@ from fingerprint.gate.minting import refuse_existing as refuse_existing
 from fingerprint.gate.minting import require_recipe as require_recipe
 from fingerprint.gate.renewal import renew as renew
 from fingerprint.gate.renewal import require_storable as require_storable
+from fingerprint.gate.ruling import ruling_of as ruling_of
 from fingerprint.gate.threshold import check_threshold as check_threshold
 from fingerprint.gate.threshold import set_threshold as set_threshold

@@ -17,7 +17,8 @@ from fingerprint.errors import (
 from fingerprint.gate.evidence import keep_evidence, log, record_rest, recorder_of
 from fingerprint.gate.minting import minted, require_valid
 from fingerprint.gate.renewal import record_changed, renew
-from fingerprint.observation import Comparison, compare_stable, compare_with, recipe_change
+from fingerprint.gate.ruling import ruling_of
+from fingerprint.observation import Comparison, compare_with, recipe_change
 from fingerprint.rules.ssm import THRESHOLD_DEFAULT, in_words
 from fingerprint.types import Collection, Verdict, Vocabulary
 from fingerprint.vault import FINGERPRINT_KEY
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
     from fingerprint.machine.recorder import Recorder
     from fingerprint.observation import RecipeChange
-    from fingerprint.rules.certainty import Ruling
     from fingerprint.vault import Vault
     from fingerprint.vault.edit import VaultEdit
 
@@ -105,8 +105,8 @@ class Gate:
         self.machine.require_fresh()
         self.policy = Policy(policy)
         self._timeout = timeout
-        # What the last attempt read, for the evidence of a record that is minted from it.
-        self._recorder: Recorder
+        # What the last attempt read.
+        self.recorder: Recorder
 
     def fingerprint(self) -> str:
         """Return the fingerprint of this host.
@@ -123,7 +123,7 @@ class Gate:
             CollectError: the machine could not be observed well enough.
             VaultError: the vault could not be read or written; it is as it was.
         """
-        observed = self._observe()
+        observed = self.observe()
         if isinstance(observed, Collection):
             return self._first(observed)
         if observed.verdict.match:
@@ -132,14 +132,18 @@ class Gate:
             return observed.record.fingerprint
         return self._mismatch(observed)
 
-    def _observe(self) -> Comparison | Collection:
-        """Return a match, the collection for a first record, or a mismatch that counts."""
+    def observe(self) -> Comparison | Collection:
+        """Return a match, the collection where there is no record yet, or a mismatch that counts. Writes nothing.
+
+        Raises:
+            FingerprintLost, CollectError, VaultError: as `fingerprint`.
+        """
         mismatches: list[Comparison] = []
         problem: FingerprintError | None = None
         for _ in range(ATTEMPTS):
             try:
-                self._recorder = recorder_of(self.machine)
-                collection = collect(self._recorder, timeout=self._timeout)
+                self.recorder = recorder_of(self.machine)
+                collection = collect(self.recorder, timeout=self._timeout)
                 require_valid(collection)
                 problem = None
                 record = existing_record(self.vault)
@@ -185,7 +189,7 @@ class Gate:
 
     def _first(self, collection: Collection) -> str:
         record = minted(collection, THRESHOLD_DEFAULT)
-        record_rest(self._recorder, self._timeout)
+        record_rest(self.recorder, self._timeout)
 
         def store(edit: VaultEdit) -> str:
             try:
@@ -197,7 +201,7 @@ class Gate:
                 return winner
             refuse_lost(self.vault)
             refuse_second(self.vault, FINGERPRINT_KEY)
-            keep_evidence(self.vault, record, self._recorder, why=FIRST)
+            keep_evidence(self.vault, record, self.recorder, why=FIRST)
             edit.store(record, why=FIRST)
             log().info("stored the first fingerprint of the vault %s", self.vault.path)
             return record.fingerprint
@@ -212,10 +216,10 @@ class Gate:
             return self._by_evidence(observed)
         if self.policy == Policy.STRICT:
             change = recipe_change(
-                observed.record, observed.verdict, observed.collection, self._recorder, timeout=self._timeout
+                observed.record, observed.verdict, observed.collection, self.recorder, timeout=self._timeout
             )
             raise mismatch_error(observed.verdict, self.vault.path, change)
-        record_rest(self._recorder, self._timeout)
+        record_rest(self.recorder, self._timeout)
 
         def regenerate(edit: VaultEdit) -> str:
             now = edit.read()
@@ -226,7 +230,7 @@ class Gate:
                     return now.fingerprint
                 raise record_changed(self.vault.path)
             record = minted(observed.collection, now.threshold)
-            keep_evidence(self.vault, record, self._recorder, why=MISMATCH, present=now)
+            keep_evidence(self.vault, record, self.recorder, why=MISMATCH, present=now)
             edit.store(record, why=MISMATCH, rule=str(observed.verdict.reason))
             log().warning(
                 "not the machine of the record (%s): stored a new fingerprint; the old record is in the history",
@@ -236,23 +240,8 @@ class Gate:
 
         return self.vault.change(regenerate)
 
-    def _ruling(self, observed: Comparison) -> Ruling:
-        """Return whether scheme `stable` is certain, by the evidence of the very record."""
-        from fingerprint.machine.recorded import RecordedMachine
-        from fingerprint.rules.certainty import Ruling, rule_on
-        from fingerprint.rules.stable import Outcome
-
-        try:
-            kept = self.vault.evidence.for_record(observed.record)
-            if kept is None:
-                return rule_on(None)
-            before = RecordedMachine(kept.snapshot, self.vault.evidence.path)
-            return rule_on(compare_stable(before, kept.at, self._recorder, timeout=self._timeout).verdict)
-        except FingerprintError as error:
-            return Ruling(Outcome.CANNOT_TELL, (), f"the evidence is unusable ({error.where}: {error.what})")
-
     def _refuse_another(self, observed: Comparison) -> None:
-        ruling = self._ruling(observed)
+        ruling = ruling_of(self.vault, observed.record, self.recorder, timeout=self._timeout)
         if ruling.is_different:
             error = FingerprintMismatch(
                 f"another machine: {ruling.why}, though the rules accept it ({in_words(observed.verdict)})",
@@ -265,17 +254,17 @@ class Gate:
 
     def _by_evidence(self, observed: Comparison) -> str:
         """Keep the fingerprint of a machine that is certainly the same, or raise."""
-        ruling = self._ruling(observed)
+        ruling = ruling_of(self.vault, observed.record, self.recorder, timeout=self._timeout)
         if not ruling.is_same:
             change = recipe_change(
-                observed.record, observed.verdict, observed.collection, self._recorder, timeout=self._timeout
+                observed.record, observed.verdict, observed.collection, self.recorder, timeout=self._timeout
             )
             error = mismatch_error(observed.verdict, self.vault.path, change)
             error.what += f"; {ruling.why}"
             raise error
-        record_rest(self._recorder, self._timeout)
+        record_rest(self.recorder, self._timeout)
         reason = str(observed.verdict.reason)
-        renew(self.vault, observed.record, observed.collection, self._recorder, why=KEPT, rule=reason)
+        renew(self.vault, observed.record, observed.collection, self.recorder, why=KEPT, rule=reason)
         log().warning(
             "not the machine of the record by the rules (%s), but certainly the same: %s; stored its present hardware "
             "hash, and kept the fingerprint", reason, ruling.why,

@@ -134,6 +134,19 @@ class EvidenceStore:
         found = list(self._found())
         return [e for e in found if isinstance(e, Evidence)], [e for e in found if isinstance(e, VaultError)]
 
+    def has(self, record: FingerprintRecord) -> bool:
+        """Return whether there is evidence for a record, by the names of the files alone; it may be damaged.
+
+        Raises:
+            VaultError: the directory could not be read.
+        """
+        tag = record_tag(record)
+        try:
+            with self._files.open(self.path) as directory:
+                return tag in _files(directory).values()
+        except VaultMissing:
+            return False
+
     def for_record(self, record: FingerprintRecord) -> Evidence | None:
         """Return the oldest intact evidence that was taken for a record, the nearest to its minting; None without any.
 

@@ -55,6 +55,7 @@ FIRST = "first fingerprint"
 MISMATCH = "the machine does not match its record"
 REGISTERED = "registered"
 KEPT = "the same machine by its hardware"
+REFRESHED = "refreshed, the same machine by its hardware"
 LIST_ENTRIES = "List the entries: fingerprint vault history"
 _TAIL = 8 * 1024
 _READS_TRIED = 3

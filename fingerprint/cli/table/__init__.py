@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 GROUPS = (
     ("inspect this host", "inspection", ("show", "check", "explain", "diagnose", "whatif", "snapshot", "report")),
     ("vault and threshold", "vault", ("vault", "threshold")),
-    ("identity", "identity", ("register", "deregister", "credentials", "local-service")),
+    ("identity", "identity", ("register", "deregister", "guard", "credentials", "local-service")),
     ("monitoring and images", "monitoring", ("monitor", "image", "s3-policy")),
     ("many hosts", "fleets", ("fleet", "match")),
     ("help", "usage", ("help", "completion")),

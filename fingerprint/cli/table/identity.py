@@ -44,6 +44,32 @@ COMMANDS = (
         options=(DRY_RUN, YES),
     ),
     Command(
+        "guard",
+        "guard",
+        "renew the record before the agent starts, detect a copy",
+        "Compares as the agent does, and with the hardware of the record's evidence. A machine that the agent would\n"
+        "reject and that is certainly the same keeps its fingerprint: its record gets the present hardware hash. One\n"
+        "that the agent would accept and that is certainly another is reported; with --on-mismatch block it must not\n"
+        "start. The fingerprint is in the history before the agent can replace it.\n"
+        "Exit codes: 0 the agent may start, also where nothing is known; 1 blocked.",
+        options=(
+            Option("--refresh", "also renew the record of a machine that matches and changed"),
+            Option(
+                "--on-mismatch",
+                "what to do if it is not certainly the same",
+                "ACTION",
+                choices=("allow", "block"),
+                default="allow",
+            ),
+            Option("--limit", "end after this time, and let the agent start", "SECONDS", kind="seconds", default=60.0),
+            DRY_RUN,
+        ),
+        examples=(
+            ("sudo fingerprint guard --dry-run", "what it would do now"),
+            ("sudo fingerprint guard --refresh --on-mismatch block", "keep the record up to date, and stop copies"),
+        ),
+    ),
+    Command(
         "credentials process",
         "credentials",
         "print role credentials as an SDK's `credential_process`",

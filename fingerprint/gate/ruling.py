@@ -1,0 +1,41 @@
+"""Compare a machine with the evidence of its very record, and say whether the outcome is certain."""
+
+from __future__ import annotations
+
+from fingerprint.errors import FingerprintError
+from fingerprint.gate.evidence import MATCHED
+from fingerprint.observation import compare_stable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.machine.base import Machine
+    from fingerprint.rules.certainty import Ruling
+    from fingerprint.types import FingerprintRecord
+    from fingerprint.vault import Vault
+
+OF_A_MATCH = "by evidence that was taken when the record matched, not when it was made"
+
+
+def ruling_of(vault: Vault, record: FingerprintRecord, machine: Machine, *, timeout: float | None = None) -> Ruling:
+    """Return whether scheme `stable` is certain about a machine. Evidence that cannot be used is none.
+
+    Args:
+        vault: the vault.
+        record: the record that the machine is compared with.
+        machine: the machine.
+        timeout: seconds for each command.
+    """
+    # Imported here: an unchanged machine does not need it.
+    from fingerprint.machine.recorded import RecordedMachine
+    from fingerprint.rules.certainty import Ruling, rule_on
+    from fingerprint.rules.stable import Outcome
+
+    try:
+        kept = vault.evidence.for_record(record)
+        if kept is None:
+            return rule_on(None)
+        before = RecordedMachine(kept.snapshot, vault.evidence.path)
+        found = rule_on(compare_stable(before, kept.at, machine, timeout=timeout).verdict)
+    except FingerprintError as error:
+        return Ruling(Outcome.CANNOT_TELL, (), f"the evidence cannot be used ({error.where}: {error.what})")
+    return found.replace(why=f"{found.why} ({OF_A_MATCH})") if kept.why == MATCHED else found
