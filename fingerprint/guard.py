@@ -10,10 +10,11 @@ import os
 
 from fingerprint._io.times import seconds_of, utc
 from fingerprint.errors import FingerprintError, VaultError, VaultMissing
-from fingerprint.gate import MATCHED, Gate, keep_evidence, record_rest, renew, require_storable, ruling_of
+from fingerprint.gate import Gate, keep_evidence, record_rest, renew, require_storable, ruling_of
 from fingerprint.rules.ssm import in_words
 from fingerprint.types import Collection, Reason, Value, Vocabulary
 from fingerprint.vault import FINGERPRINT_KEY
+from fingerprint.vault.evidence import MATCHED
 from fingerprint.vault.files import Directory
 from fingerprint.vault.history import KEPT, REFRESHED
 from fingerprint.vault.journal import sealed, unsealed

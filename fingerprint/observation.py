@@ -12,6 +12,7 @@ from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, Fingerpr
 from fingerprint.rules.ssm import in_words, match
 from fingerprint.types import Outlook, Reason, Value
 from fingerprint.vault import FINGERPRINT_KEY
+from fingerprint.vault.evidence import MATCHED
 from fingerprint.vault.problems import Problem, manifest_of, of_the_vault, replaced
 from fingerprint.vault.regeneration import State, of_another_sid, rebaselined_as_it_is, state_of
 from fingerprint.vault.remedies import existing_record
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fingerprint.rules.stable import StableVerdict
     from fingerprint.types import Collection, FingerprintRecord, Verdict
     from fingerprint.vault import Vault
+    from fingerprint.vault.evidence import Evidence
     from fingerprint.vault.integrity import ManifestState
 
     _T = TypeVar("_T")
@@ -136,11 +138,13 @@ class StableObservation(Value):
         taken_at: when the evidence was taken, RFC 3339.
         collection: the machine now.
         verdict: of scheme `stable`.
+        of_match: whether the evidence was taken at a match, not when the record was made.
     """
 
     taken_at: str
     collection: Collection
     verdict: StableVerdict
+    of_match: bool = False
 
 
 def compare_stable(
@@ -322,7 +326,8 @@ class Observation:
     @property
     def evidence(self) -> tuple[str, RecordedMachine] | None:
         """The recording of the machine at the time of the record, with its time (RFC 3339); None if unusable."""
-        return self._once("evidence", self._evidence)[0]
+        kept, before, _ = self._once("evidence", self._evidence)
+        return (kept.at, before) if kept and before else None
 
     @property
     def stable(self) -> StableObservation | None:
@@ -332,24 +337,26 @@ class Observation:
     @property
     def evidence_problem(self) -> str:
         """Why the recorded evidence is unusable; "" if it is usable, or there is none."""
-        return self._once("evidence", self._evidence)[1] or self._once("stable", self._stable)[1]
+        return self._once("evidence", self._evidence)[2] or self._once("stable", self._stable)[1]
 
-    def _evidence(self) -> tuple[tuple[str, RecordedMachine] | None, str]:
+    def _evidence(self) -> tuple[Evidence | None, RecordedMachine | None, str]:
         from fingerprint.machine.recorded import RecordedMachine
 
         try:
             kept = self.vault.evidence.for_record(self.required().record)
-            return (None if kept is None else (kept.at, RecordedMachine(kept.snapshot, self.vault.evidence.path))), ""
+            before = None if kept is None else RecordedMachine(kept.snapshot, self.vault.evidence.path)
+            return kept, before, ""
         except FingerprintError as error:
             # The verdict of the rules does not depend on it.
-            return None, f"{error.where}: {error.what}"
+            return None, None, f"{error.where}: {error.what}"
 
     def _stable(self) -> tuple[StableObservation | None, str]:
-        if self.evidence is None:
+        kept, before, _ = self._once("evidence", self._evidence)
+        if kept is None or before is None:
             return None, ""
-        at, before = self.evidence
         try:
-            return compare_stable(before, at, self.machine, timeout=self.timeout), ""
+            found = compare_stable(before, kept.at, self.machine, timeout=self.timeout)
+            return found.replace(of_match=kept.why == MATCHED), ""
         except FingerprintError as error:
             return None, f"{error.where}: {error.what}"
 

@@ -15,11 +15,15 @@ import pytest
 from commandline import environment, run
 from event_machines import CHANGES, before_and_after, machine, snapshot
 from fingerprint import FingerprintRecord, Vault, collect, match
+from fingerprint.answers.check import check_notes
 from fingerprint.attributes.events import EVENTS, Event, Truth
 from fingerprint.cli import main
-from fingerprint.gate import MATCHED, keep_snapshot
+from fingerprint.explanation import explain_observation
+from fingerprint.gate import keep_snapshot
 from fingerprint.guard import REFRESHES_A_DAY, RENEWALS_A_DAY, SAFE, Decision, GuardRun, last_run, run_guard
 from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.observation import observe
+from fingerprint.vault.evidence import MATCHED, OF_A_MATCH
 from fingerprint.vault.history import FIRST, KEPT, REFRESHED
 
 FINGERPRINT = "a-fingerprint"
@@ -193,11 +197,14 @@ def test_the_first_match_of_the_agents_record_is_its_evidence(vault: Vault, name
     [entry], _ = vault.evidence.entries()
     assert entry.why == MATCHED
     assert not guard(vault, after).written
-    # A later verdict says so.
+    # A later verdict says so, in every command.
+    observation = observe(vault, RecordedMachine(snapshot(machine(host="web-9"))))
+    assert any(OF_A_MATCH in text for text in explain_observation(observation).cannot_tell)
+    assert any(OF_A_MATCH[1:] in note[0] for note in check_notes(observation))
     changed = snapshot({**CHANGES["reinstalled"][0], **CHANGES["reinstalled"][1]})
     found = guard(vault, changed)
     assert found.decision == Decision.KEPT
-    assert "taken when the record matched, not when it was made" in found.why
+    assert OF_A_MATCH in found.why
 
 
 @pytest.mark.parametrize(

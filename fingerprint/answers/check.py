@@ -8,6 +8,7 @@ from fingerprint.answers import identity_members, next_check_members, recipe_mem
 from fingerprint.attributes.ssm import row_of
 from fingerprint.rules.ssm import in_words
 from fingerprint.types import Outlook, Reason
+from fingerprint.vault.evidence import OF_A_MATCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -208,10 +209,13 @@ def _stable_notes(outcome: str, stable: StableObservation | None) -> list[tuple[
     if stable is None:
         return []
     by_stable = str(stable.verdict.outcome)
+    notes: list[tuple[str, ...]] = []
+    if stable.of_match:
+        notes.append((f"{OF_A_MATCH[0].upper()}{OF_A_MATCH[1:]}: scheme stable compares with the machine of then.",))
     if outcome == "same" and by_stable == "different":
         text = "By scheme stable this is another machine, which the agent's rules do not notice: a copy?"
     elif outcome == "different" and by_stable == "same":
         text = "By scheme stable it is the same machine: the agent will reject this host (false positive)."
     else:
-        return []
-    return [(text, "fingerprint explain")]
+        return notes
+    return [*notes, (text, "fingerprint explain")]

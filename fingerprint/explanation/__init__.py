@@ -21,6 +21,7 @@ from fingerprint.observation import Observation, StableObservation, compare_stab
 from fingerprint.rules.ssm import THRESHOLD_DEFAULT, in_words
 from fingerprint.rules.stable import Outcome
 from fingerprint.types import Collection, FingerprintRecord, Outlook, Status, Value, Verdict
+from fingerprint.vault.evidence import OF_A_MATCH
 from fingerprint.vault.problems import MANIFEST, REGISTRATION
 from fingerprint.vault.regeneration import State, of_another_sid
 
@@ -266,6 +267,8 @@ def _unknowns(
     # The processor contradicts the SMBIOS table.
     if hypervisor is not None and hypervisor.status == Status.PRESENT and hypervisor.reason:
         unknowns.append(f"Whether it is a virtual machine: {hypervisor.reason}")
+    if stable is not None and stable.of_match:
+        unknowns.append(f"Whether it is the machine that was registered: {OF_A_MATCH}")
     if stable is None:
         unknowns.append("Whether the hardware itself is the same (scheme stable): no evidence to compare it with")
     return tuple(unknowns)

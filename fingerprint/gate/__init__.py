@@ -3,7 +3,6 @@
 from fingerprint.gate import Gate, Policy, first_record, set_threshold
 """
 
-from fingerprint.gate.evidence import MATCHED as MATCHED
 from fingerprint.gate.evidence import keep_evidence as keep_evidence
 from fingerprint.gate.evidence import keep_snapshot as keep_snapshot
 from fingerprint.gate.evidence import record_rest as record_rest

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from fingerprint.types import FingerprintRecord
     from fingerprint.vault import Vault
 
-# Why evidence was taken at the first match of a record that another program wrote.
-MATCHED = "matched record"
-
 
 def keep_snapshot(vault: Vault, snapshot: dict[str, Any]) -> int:
     """Keep a recorded machine as evidence of the vault's present record, and return its number.

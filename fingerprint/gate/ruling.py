@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fingerprint.errors import FingerprintError
-from fingerprint.gate.evidence import MATCHED
 from fingerprint.observation import compare_stable
+from fingerprint.vault.evidence import MATCHED, OF_A_MATCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from fingerprint.rules.certainty import Ruling
     from fingerprint.types import FingerprintRecord
     from fingerprint.vault import Vault
-
-OF_A_MATCH = "by evidence that was taken when the record matched, not when it was made"
 
 
 def ruling_of(vault: Vault, record: FingerprintRecord, machine: Machine, *, timeout: float | None = None) -> Ruling:

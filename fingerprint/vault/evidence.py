@@ -30,6 +30,9 @@ ENTRY_LIMIT = 8 * 1024 * 1024
 TOTAL_LIMIT = 32 * 1024 * 1024
 _TAG_DIGITS = 32
 _SCHEMA_VERSION = 1
+# Why it was taken at the first match of a record that another program wrote, and what that means.
+MATCHED = "matched record"
+OF_A_MATCH = "the evidence was taken when the record matched, not when it was made"
 # What `Directory.replace` adds to the name while it writes.
 _LEFT_OVER = ".json.tmp"
 _DOMAIN = b"fingerprint-evidence-1\0"
