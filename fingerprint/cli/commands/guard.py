@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 from fingerprint._io.times import utc
 from fingerprint.answers.guard import guard_answer
 from fingerprint.cli.conclusion import print_conclusion
@@ -76,6 +74,8 @@ def _print(found: GuardRun, arguments: Arguments) -> None:
 
 def _within(seconds: float, action: Callable[[], GuardRun]) -> GuardRun:
     """Return the result of an action. Raises _TimeUp after a time, where the system has an alarm for it."""
+    # The module `signal` imports enum, which takes a tenth of a complete check; this is what it wraps.
+    signal = __import__("_signal")
     if not hasattr(signal, "setitimer"):
         return action()
 
