@@ -7,7 +7,7 @@ place (another machine has other memory, of course), and what varies by itself c
 from __future__ import annotations
 
 from fingerprint.explanation.analysis import Sign
-from fingerprint.explanation.history import Identity, Rows, board_replaced, history_of, identity_of
+from fingerprint.explanation.history import OF_CONTAINERS, Identity, Rows, board_replaced, history_of, identity_of
 from fingerprint.explanation.primitives import HARDWARE, OF_A_START, TITLES, order_of
 from fingerprint.smbios.no_table import DMI
 from fingerprint.types import Fault, Status, Value
@@ -125,6 +125,7 @@ def compose(context: Context, causes: Iterable[Cause], stable: StableVerdict | N
         sid = known.get(context.collection.sid_key)
         history = history_of(
             rows, changed=frozenset(changed), windows=windows, no_table=no_table,
+            same_table=any(name in known and known[name].state == "same" for name in DMI),
             same_id=sid is not None and sid.state == "same" and not context.collection.id_warning,
         )  # fmt: skip
     found = _Found()
@@ -156,7 +157,7 @@ def _without_table(cause: Cause | None) -> bool:
 
 def _covering(sign: Sign, rows: Rows | None, history: History | None) -> str:
     """Return the cause that covers a sign; "" if it stands for itself."""
-    if history is not None and history.name.startswith("container-") and sign.cause in _CONTAINER:
+    if history is not None and history.name in OF_CONTAINERS and sign.cause in _CONTAINER:
         return "container"
     if rows is None or sign.cause not in (*HARDWARE, *OF_A_START):
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.attributes.events import SHORT_NAMES, Truth
+from fingerprint.attributes.events import DMI, SHORT_NAMES, Truth
 from fingerprint.explanation.history import TRUTHS, Identity
 from fingerprint.explanation.primitives import HARDWARE
 from fingerprint.types import Value
@@ -44,6 +44,8 @@ _NEEDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("time-zone", ("link-times",)),
     ("dhcp-lease", ("address",)),
 )
+# Recipe of the agent now -> event, where it read no value of Windows before.
+_AFTER_NOTHING = {"json": "server-2025-cim", "wql": "recipe-to-wql"}
 _RECIPES = {"json": "wmic-to-cim", "wql": "recipe-to-wql", "wmic": "recipe-to-wmic"}
 # What may happen together with any event, and what no event of the table is about.
 _BESIDE = frozenset((
@@ -85,7 +87,7 @@ def probable(context: Context, found: Composition) -> tuple[ProbableEvent, ...]:
     if found.history is not None and found.history.name != "another-machine":
         used.update(by_name)
         events.append(_event(found.history.name, found.history.title, found.causes, found, found.history.evidence))
-    for name, needs in (*_of_windows(context, by_name), *_NEEDS):
+    for name, needs in (*_by_attributes(context, by_name), *_NEEDS):
         if by_name.keys() >= set(needs) and not used.issuperset(needs):
             used.update(needs)
             causes = [by_name[need] for need in needs]
@@ -93,10 +95,17 @@ def probable(context: Context, found: Composition) -> tuple[ProbableEvent, ...]:
     return tuple(events[:SHOWN])
 
 
-def _of_windows(context: Context, causes: dict[str, PrimitiveCause]) -> list[tuple[str, tuple[str, ...]]]:
+def _by_attributes(context: Context, causes: dict[str, PrimitiveCause]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the events that depend on the attributes of their cause, or on the recipe, each with its causes."""
     found: list[tuple[str, tuple[str, ...]]] = []
     if "hash-recipe" in causes:
         found.append((_RECIPES.get(context.collection.recipe, "recipe-to-wql"), ("hash-recipe",)))
+    appeared = causes.get("value-appeared")
+    if appeared and "uuid" in appeared.attributes and context.collection.recipe in _AFTER_NOTHING:
+        found.append((_AFTER_NOTHING[context.collection.recipe], ("value-appeared",)))
+    unreadable = causes.get("source-unreadable")
+    if unreadable and set(unreadable.attributes) == set(DMI):
+        found.append(("table-hidden", ("source-unreadable",)))
     if "windows-values" in causes:
         only_disks = set(causes["windows-values"].attributes) == {"disk-info"}
         found.append(("windows-disk-added" if only_disks else "domain-join", ("windows-values",)))

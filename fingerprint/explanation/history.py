@@ -27,6 +27,8 @@ TRUTHS = {Identity.SAME: Truth.SAME, Identity.ANOTHER: Truth.OTHER, Identity.UND
 _IDENTITIES = {Outcome.SAME: Identity.SAME, Outcome.DIFFERENT: Identity.ANOTHER}
 _DISK = "the disk, or a copy of it, is in another machine"
 _HARDWARE = ("system-serial", "board-serial", "disk-serials", "memory-serials", "cloud-instance")
+# The names of histories of containers.
+OF_CONTAINERS = frozenset(("container-recreated", "container-without-id", "lxc-copied"))
 _CARD = "the card or disk of a board, or a copy of it, is in another board"
 
 
@@ -74,6 +76,11 @@ class Rows:
         row = self._rows[name]
         return self.differ(name) and not set(row.saved.split()) & set(row.current.split())
 
+    def missing(self, name: str) -> bool:
+        """Whether an attribute of before is missing now."""
+        row = self._rows[name]
+        return bool(row.saved) and row.agreement == Agreement.ABSENT
+
     @property
     def hypervisors(self) -> tuple[str, str]:
         """What the two sides run on; "" if unknown."""
@@ -103,7 +110,9 @@ def board_replaced(rows: Rows) -> bool:
     return (rows.equal("memory-serials") or rows.equal("system-serial")) and not rows.replaced("disk-serials")
 
 
-def history_of(rows: Rows, *, changed: frozenset[str], same_id: bool, windows: bool, no_table: bool) -> History | None:
+def history_of(
+    rows: Rows, *, changed: frozenset[str], same_id: bool, windows: bool, no_table: bool, same_table: bool
+) -> History | None:
     """Return what happened to the machine itself; None if nothing shows that.
 
     Args:
@@ -112,17 +121,20 @@ def history_of(rows: Rows, *, changed: frozenset[str], same_id: bool, windows: b
         same_id: whether the hardware ID is equal on both sides, and not empty.
         windows: whether it is a system of Windows.
         no_table: whether there is no SMBIOS table, then as now.
+        same_table: whether dmidecode prints a table, and some of it did not change.
     """
     then, now = rows.hypervisors
     if {then, now} & set(CONTAINERS):
-        return _container(then, now, changed, same_id)
+        return _container(then, now, changed, same_id, same_table)
     if then and now and then != now:
         return _moved_between(rows, then, now, changed)
     if rows.identity == Identity.ANOTHER:
         return _another(rows, changed, same_id, windows, no_table)
     if board_replaced(rows):
         facts = rows.facts("system-uuid", "board-serial", "memory-serials", "system-serial", "disk-serials")
-        return History("board-replaced", "the main board was replaced", facts)
+        blank = rows.missing("system-serial")
+        title = "the main board was replaced" + (", without the serial number of the system" if blank else "")
+        return History("board-replaced-blank" if blank else "board-replaced", title, facts)
     if rows.identity == Identity.SAME:
         return _same(rows, changed, windows, no_table)
     other_card = "macaddr-info" in changed and not rows.equal("mac-addresses")
@@ -133,6 +145,9 @@ def history_of(rows: Rows, *, changed: frozenset[str], same_id: bool, windows: b
             facts = "there is no SMBIOS table, as on most boards", *facts
             return History("sd-card-copied", f"{_CARD}; or its network card was replaced", facts)
         return History("disk-moved", f"{_DISK}; or the network card was replaced", facts)
+    if no_table and not rows.on_hypervisor and rows.differ("system-serial"):
+        return History("pi-replaced", "the board was replaced, with the card or disk of the old one",
+                       rows.facts("machine-id", "mac-addresses", *_HARDWARE))  # fmt: skip
     if not rows.on_hypervisor and (rows.differ("system-serial") or rows.differ("system-uuid")):
         return History("board-replaced", "the main board was replaced, or the disks are in another machine",
                        rows.facts("system-uuid", "mac-addresses", *_HARDWARE))  # fmt: skip
@@ -143,12 +158,15 @@ def history_of(rows: Rows, *, changed: frozenset[str], same_id: bool, windows: b
     return None
 
 
-def _container(then: str, now: str, changed: frozenset[str], same_id: bool) -> History | None:
+def _container(then: str, now: str, changed: frozenset[str], same_id: bool, same_table: bool) -> History | None:
     if "hostname-info" not in changed or not {"macaddr-info", "ipaddress-info"} & changed:
         return None
+    fact = f"it runs in a container ({now or then})"
+    if same_table and "lxc" in (then, now):
+        title = "the container was copied, or created again on its host"
+        return History("lxc-copied", title, (fact, "the SMBIOS table is that of its host"))
     name = "container-recreated" if same_id or "machine-id" in changed else "container-without-id"
-    return History(name, "the container was created again, or it is another one",
-                   (f"it runs in a container ({now or then})",))  # fmt: skip
+    return History(name, "the container was created again, or it is another one", (fact,))
 
 
 def _moved_between(rows: Rows, then: str, now: str, changed: frozenset[str]) -> History:
@@ -169,6 +187,8 @@ def _another(rows: Rows, changed: frozenset[str], same_id: bool, windows: bool, 
         "mac-addresses", "memory-serials",
     )  # fmt: skip
     if windows and rows.equal("machine-id"):
+        if not rows.on_hypervisor:
+            return History("windows-unsysprepped", "Windows image on another physical machine, without sysprep", facts)
         return History("windows-clone-new-uuid", "copy of a Windows machine with a UUID of its own", facts)
     copied = installation or rows.equal("filesystem-uuids")
     if not copied:
@@ -179,6 +199,9 @@ def _another(rows: Rows, changed: frozenset[str], same_id: bool, windows: bool, 
         return History("clone-new-id", "copy of a machine, with a machine ID of its own", facts)
     if rows.on_hypervisor:
         renamed = "hostname-info" in changed
+        if renamed and "memory-hash" in changed and rows.differ("memory"):
+            title = "another machine from the same disk or template, with its machine ID and other memory"
+            return History("template-cloud-init", title, facts)
         title = f"copy of a virtual machine, with its machine ID and {'another' if renamed else 'its'} name"
         return History("clone-renamed" if renamed else "clone", title, facts)
     if board_replaced(rows):
@@ -186,13 +209,22 @@ def _another(rows: Rows, changed: frozenset[str], same_id: bool, windows: bool, 
     if rows.equal("disk-serials"):
         return History("disk-moved", "the disks are in another machine", facts)
     if rows.replaced("disk-serials"):
+        if rows.differ("platform"):
+            title = "a copy of the disk, or a restored backup, runs on a machine of another model"
+            return History("image-on-other-model", title, facts)
         title = "a copy of the disk, or a restored backup, runs on another machine"
         return History("disk-moved", title, facts)
     return History("disk-moved", _DISK, facts)
 
 
 def _same(rows: Rows, changed: frozenset[str], windows: bool, no_table: bool) -> History | None:
+    if rows.on_hypervisor and rows.differ("memory") and "memory-hash" in changed:
+        return History("cold-resize", "the virtual machine was resized",
+                       rows.facts("memory", "processor", "system-uuid", "mac-addresses"))  # fmt: skip
     if rows.on_hypervisor and rows.differ("processor") and "processor-hash" in changed:
+        if rows.equal("cloud-instance"):
+            return History("cloud-stop-start", "the instance of a cloud was stopped, and started on another host",
+                           rows.facts("processor", "cloud-instance", "system-uuid", "mac-addresses"))  # fmt: skip
         return History("cold-move", "the virtual machine moved to another host of its hypervisor",
                        rows.facts("processor", "system-uuid", "mac-addresses"))  # fmt: skip
     if "machine-id" in changed:

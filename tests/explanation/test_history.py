@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from event_machines import board, container, machine, snapshot, virtual
+from event_machines import board, container, instance, lxc, machine, snapshot, virtual, windows
 from fingerprint import collect, explain
 from fingerprint.explanation import Explanation, explain_snapshots
 from fingerprint.machine.recorded import RecordedMachine
@@ -27,6 +27,8 @@ NEW_VIRTUAL = {"uuid": "1f6e0d2b-3c4a-4958-b768-0a1b2c3d4e5f", "serial": "VMware
                "links": [("ens192", "00:50:56:9a:99:99", "pci")]}  # fmt: skip
 NEW_TREE = {"tree_serial": "10000000ffee0011", "links": [("eth0", "dc:a6:32:aa:bb:cc", "platform")]}
 KVM = {"maker": "QEMU", "product": "Standard PC (Q35 + ICH9, 2009)", "bios": ("SeaBIOS", "1.16", "04/01/2014")}
+OTHER_MEMORY = {"modules": [(16384, "DIMM_A1", "NWD4-16G", "4F10A2B3")]}
+CARD = ["mmc-SD32G_0x5a1b2c3d"]
 NO_TABLE = "# dmidecode 3.3\nScanning /dev/mem for entry point.\n# No SMBIOS nor DMI entry point found, sorry.\n"
 # The circumstances of each: a new address, a restart, another name, dmidecode of another version.
 BESIDE: tuple[dict[str, Any], ...] = (
@@ -64,6 +66,12 @@ def decided(before: dict[str, Any], changes: dict[str, Any]) -> tuple[str, str]:
         (virtual(), NEW_ID, "same", "machine-id-regenerated"),
         (virtual(), {**NEW_VIRTUAL, **NEW_ID}, "another", "clone-new-id"),
         (virtual(), {"cpu": "Quadro Core Z11 @ 3.10GHz"}, "same", "cold-move"),
+        (instance(), {"cpu": "Quadro Core Z11 @ 3.10GHz"}, "same", "cloud-stop-start"),
+        (virtual(), OTHER_MEMORY, "same", "cold-resize"),
+        (machine(), OTHER_MEMORY, "same", ""),
+        (machine(), {**NEW_BOARD, "serial": ""}, "undecidable", "board-replaced-blank"),
+        (machine(), {**NEW_MACHINE, **NEW_DISKS, "product": "Rack 310"}, "another", "image-on-other-model"),
+        (board(disks=CARD), {**NEW_TREE, "disks": CARD}, "undecidable", "pi-replaced"),
         (machine(), {**NEW_VIRTUAL, **KVM}, "undecidable", "cross-hypervisor"),
         (virtual(), {**NEW_VIRTUAL, **KVM}, "undecidable", "cross-hypervisor"),
     ],
@@ -77,9 +85,38 @@ def test_history_does_not_depend_on_circumstances(
     assert found[1].startswith(history) if history else not found[1]
 
 
-@pytest.mark.parametrize(("name", "history"), [("web-7", "clone"), ("web-8", "clone-renamed")])
-def test_a_clone_with_another_name_is_one(name: str, history: str) -> None:
-    assert decided(virtual(), {**NEW_VIRTUAL, "host": name}) == ("another", history)
+@pytest.mark.parametrize(
+    ("changes", "history"),
+    [
+        ({}, "clone"),
+        ({"host": "web-8"}, "clone-renamed"),
+        (OTHER_MEMORY, "clone"),
+        ({"host": "web-8", **OTHER_MEMORY}, "template-cloud-init"),
+    ],
+)
+def test_a_clone_is_named_by_its_name_and_memory(changes: dict[str, Any], history: str) -> None:
+    assert decided(virtual(), {**NEW_VIRTUAL, **changes}) == ("another", history)
+
+
+@pytest.mark.parametrize(("made", "history"), [(lxc, "lxc-copied"), (container, "container-recreated")])
+def test_an_lxc_container_with_the_table_of_its_host_is_a_copy(made: Any, history: str) -> None:
+    changes = {"host": "web-8", "ip": "10.1.4.77", "software_links": [("eth0", "00:16:3e:99:99:99")]}
+    assert decided(made(), changes) == ("undecidable", history)
+    assert decided(made(dmi=False, container="lxc"), changes) == ("undecidable", "container-recreated")
+
+
+@pytest.mark.parametrize(("method", "event"), [("wmic", ""), ("cim", "server-2025-cim"), ("wql", "recipe-to-wql")])
+def test_an_agent_that_read_nothing_of_windows_was_updated(method: str, event: str) -> None:
+    found = compared(snapshot(windows(wmic=False), THEN), snapshot(windows(windows_method=method), NOW))
+    assert [one.name for one in found.events] == ([event] if event else [])
+
+
+def test_a_table_that_closed_is_hidden_and_another_source_is_not() -> None:
+    usual, hidden = snapshot(machine(), THEN), snapshot(machine(lockdown="integrity"), NOW)
+    assert [one.name for one in compared(usual, hidden).events] == ["table-hidden"]
+    [of_bios] = (one for one in usual["commands"] if one["argv"][-1] == "bios")
+    hidden["commands"] = [of_bios if one["argv"][-1] == "bios" else one for one in hidden["commands"]]
+    assert compared(usual, hidden).events == ()
 
 
 @pytest.mark.parametrize("address", ["10.1.4.20", "172.17.0.9"])

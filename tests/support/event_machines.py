@@ -30,6 +30,7 @@ def machine(**changes: Any) -> Machine:
         "software_links": [], "disks": ["ata-NWSSD_960_S4711AB", "wwn-0x5002538e40a1b2c3"],
         "filesystems": ["0b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa", "9A1B-2C3D"], "link_time": "Nov 20 08:31",
         "first_address": "", "tree_serial": "", "container": "", "guid": "", "windows_method": "wmic",
+        "wmic": True, "lockdown": "",
         "kernel": "Linux 6.1.0", **changes,
     }  # fmt: skip
 
@@ -51,6 +52,21 @@ def container(**changes: Any) -> Machine:
                       "software_links": [("eth0", "02:42:ac:11:00:02")], "filesystems": [], **changes})  # fmt: skip
 
 
+def lxc(**changes: Any) -> Machine:
+    """Return a privileged LXC container: root in it can read the SMBIOS table of the host."""
+    return container(**{"dmi": True, "container": "lxc", "software_links": [("eth0", "00:16:3e:01:02:03")], **changes})
+
+
+def instance(**changes: Any) -> Machine:
+    """Return an instance of a cloud, which writes its id into the asset tag of the board."""
+    return virtual(**{
+        "maker": "Amazon EC2", "product": "m5.large", "serial": "ec2d8d2f-4c1a-7b3e-4f60-9a55c01dbeef",
+        "uuid": "ec2d8d2f-4c1a-7b3e-4f60-9a55c01dbeef", "asset_tag": "i-0a1b2c3d4e5f60718", "board": "Not Specified",
+        "bios": ("Amazon EC2", "1.0", "10/16/2017"), "modules": [(8192, "Not Specified", "", "")],
+        "links": [("eth0", "0a:ff:c3:01:02:03", "pci")], **changes,
+    })  # fmt: skip
+
+
 def windows(**changes: Any) -> Machine:
     return virtual(**{"platform": "windows", "guid": "c0ffee00-1111-4222-8333-444455556666",
                       "filesystems": [], **changes})  # fmt: skip
@@ -58,6 +74,7 @@ def windows(**changes: Any) -> Machine:
 
 _COPY = {"uuid": "1f6e0d2b-3c4a-4958-b768-0a1b2c3d4e5f", "serial": "VMware-1f 6e 0d 2b 3c 4a", "ip": "10.1.4.77",
          "links": [("ens192", "00:50:56:9a:99:99", "pci")], "link_time": "Nov 24 10:00"}  # fmt: skip
+_BOOTED = {"link_time": "Nov 24 10:00"}
 _OTHER_HYPERVISOR = {
     "maker": "QEMU", "product": "Standard PC (Q35 + ICH9, 2009)", "uuid": "aa6e0d2b-3c4a-4958-b768-0a1b2c3d4e5f",
     "serial": "", "board": "", "bios": ("SeaBIOS", "1.16", "04/01/2014"), "cpu": "EPYC Virtual",
@@ -65,7 +82,16 @@ _OTHER_HYPERVISOR = {
     "modules": [(16384, "DIMM 0", "", "")], "links": [("ens18", "52:54:00:12:34:56", "virtio")],
     "link_time": "Nov 24 10:00",
 }  # fmt: skip
-_BOOTED = {"link_time": "Nov 24 10:00"}
+_OTHER_MODEL = {
+    "maker": "Tailwind Ltd.", "product": "Tower 40", "uuid": "aa6e0d2b-3c4a-4958-b768-0a1b2c3d4e5f",
+    "serial": "TW88015K", "board": "TB-40", "board_serial": "TX7711P2",
+    "bios": ("Tailwind Ltd.", "5.0.2", "01/20/2023"),
+    "cpu": "Octo Core V3 @ 3.40GHz", "cpu_id": "71060900fffbebbf",
+    "modules": [(16384, "DIMM 1", "TWD5-16G", "7A10A2B3")],
+    "links": [("enp2s0", "02:1c:42:77:00:07", "pci")], "disks": ["nvme-TWNV_1T_T0099"], "ip": "10.9.0.7", **_BOOTED,
+}  # fmt: skip
+
+_HARDWARE = {name: machine()[name] for name in ("maker", "product", "serial", "board_serial", "links")}
 
 # Event -> (machine before, what is different after it).
 CHANGES: dict[str, tuple[Machine, dict[str, Any]]] = {
@@ -87,11 +113,16 @@ CHANGES: dict[str, tuple[Machine, dict[str, Any]]] = {
     "board-replaced": (machine(), {
         "uuid": "aa6e0d2b-3c4a-4958-b768-0a1b2c3d4e5f", "board_serial": "BX7711P2", "ip": "10.9.0.7", **_BOOTED,
         "links": [("eno1", "02:1c:42:77:00:07", "pci"), ("eno2", "02:1c:42:77:00:08", "pci")]}),
+    "board-replaced-blank": (machine(), {
+        "uuid": "aa6e0d2b-3c4a-4958-b768-0a1b2c3d4e5f", "serial": "To be filled by O.E.M.", "board_serial": "BX7711P2",
+        "ip": "10.9.0.7", **_BOOTED,
+        "links": [("eno1", "02:1c:42:77:00:07", "pci"), ("eno2", "02:1c:42:77:00:08", "pci")]}),
     "disk-moved": (machine(), {
         "uuid": "aa6e0d2b-3c4a-4958-b768-0a1b2c3d4e5f", "serial": "NW2107Y9", "board_serial": "BX7711P2",
         "modules": [(8192, "DIMM_A1", "NWD4-8G", "7A10A2B3"), (8192, "DIMM_A2", "NWD4-8G", "7A10A2C9")],
         "links": [("eno1", "02:1c:42:77:00:07", "pci"), ("eno2", "02:1c:42:77:00:08", "pci")], "ip": "10.9.0.7",
         **_BOOTED}),
+    "image-on-other-model": (machine(), _OTHER_MODEL),
     "machine-id-regenerated": (machine(), {"machine_id": "ffeeddccbbaa99887766554433221100", **_BOOTED}),
     "reinstalled": (machine(), {"machine_id": "ffeeddccbbaa99887766554433221100", **_BOOTED,
                                 "filesystems": ["c40d2d3e-4f50-6172-8394-a5b6c7d8e9fa", "77AA-88BB"]}),
@@ -100,11 +131,20 @@ CHANGES: dict[str, tuple[Machine, dict[str, Any]]] = {
     "host-renamed": (machine(), {"host": "web-70"}),
     "docker-first": (machine(), {"software_links": [("docker0", "02:42:5e:11:22:33")], "first_address": "172.17.0.1"}),
     "disk-added": (machine(), {"filesystems": ["0b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa", "9A1B-2C3D", "77AA-88BB"]}),
+    # An old dmidecode reads /dev/mem, which lockdown closes; the kernel's copy of the table stays readable.
+    "table-hidden": (machine(tool="2.12"), {"lockdown": "integrity", **_BOOTED}),
     "live-migration": (virtual(), {}),
     "cold-move": (virtual(), {"cpu": "Quadro Core Z11 @ 3.10GHz", "ip": "10.9.0.7", **_BOOTED}),
+    "cold-resize": (virtual(modules=[(8192, "RAM slot #0", "", "")]), {
+        "modules": [(16384, "RAM slot #0", "", "")], "ip": "10.9.0.7", **_BOOTED}),
+    "cloud-stop-start": (instance(), {"cpu": "Quadro Core Z11 @ 3.10GHz", **_BOOTED}),
+    "snapshot-reverted": (virtual(), {}),
+    "vtpm-replaced": (virtual(), _BOOTED),
     "clone": (virtual(), _COPY),
     "clone-renamed": (virtual(), {**_COPY, "host": "web-8"}),
     "clone-new-id": (virtual(), {**_COPY, "host": "web-8", "machine_id": "00112233445566778899aabbccddeeff"}),
+    "template-cloud-init": (virtual(modules=[(8192, "RAM slot #0", "", "")]), {
+        **_COPY, "host": "web-8", "modules": [(16384, "RAM slot #0", "", "")]}),
     "vm-hardware-upgrade": (virtual(), {"uuid": "1a4c2f8d-3e7b-604f-9a55-c01dbeef4711",
                                         "bios": ("VMware, Inc.", "VMW71.00V", "07/09/2020"), **_BOOTED}),
     "cross-hypervisor-move": (virtual(), {**_OTHER_HYPERVISOR, "ip": "10.9.0.7"}),
@@ -113,16 +153,22 @@ CHANGES: dict[str, tuple[Machine, dict[str, Any]]] = {
                                           "software_links": [("eth0", "02:42:ac:11:00:09")]}),
     "container-without-id": (container(machine_id=""), {"host": "f00dcafe0815", "ip": "172.17.0.9",
                                                         "software_links": [("eth0", "02:42:ac:11:00:09")]}),
+    "lxc-copied": (lxc(), {"host": "web-8", "ip": "10.1.4.77", "software_links": [("eth0", "00:16:3e:99:99:99")]}),
     "sd-card-copied": (board(), {"tree_serial": "10000000ffee0011", "ip": "10.9.0.7", **_BOOTED,
                                  "links": [("eth0", "dc:a6:32:aa:bb:cc", "platform")]}),
+    "pi-replaced": (board(disks=["mmc-SD32G_0x5a1b2c3d"]), {
+        "tree_serial": "10000000ffee0011", "ip": "10.9.0.7", **_BOOTED,
+        "links": [("eth0", "dc:a6:32:aa:bb:cc", "platform")]}),
     "volatile-machine-id": (board(), {"machine_id": "ffeeddccbbaa99887766554433221100", **_BOOTED}),
     "wmic-to-cim": (windows(), {"windows_method": "cim"}),
+    "server-2025-cim": (windows(wmic=False), {"windows_method": "cim"}),
     "recipe-to-wql": (windows(), {"windows_method": "wql"}),
     "recipe-to-wmic": (windows(windows_method="cim"), {"windows_method": "wmic"}),
     "type-ids-moved": (windows(windows_method="wql", failing_class="processor-hash"), {"failing_class": ""}),
     "domain-join": (windows(), {"domain": "corp.example"}),
     "windows-disk-added": (windows(), {"windows_disks": 2}),
     "windows-clone-new-uuid": (windows(), {**_COPY, "host": "WEB-8"}),
+    "windows-unsysprepped": (windows(**_HARDWARE), {**_OTHER_MODEL, "windows_disks": 2}),
     "windows-clone-same-uuid": (windows(), {"ip": "10.9.0.7", "links": [("Ethernet", "00:50:56:9a:99:99", "pci")]}),
 }  # fmt: skip
 
@@ -159,8 +205,13 @@ def snapshot(source: Machine, at: str = "2026-11-24T00:00:00Z") -> dict[str, Any
     if source["tree_serial"]:
         files["/proc/device-tree/serial-number"] = {"text": source["tree_serial"] + "\0"}
         files["/proc/device-tree/model"] = {"text": source["product"] + "\0"}
-    if source["container"]:
+    if source["container"] == "docker":
         files["/.dockerenv"] = {"text": ""}
+    elif source["container"]:
+        files["/run/systemd/container"] = {"text": source["container"]}
+    if source["lockdown"]:
+        taken["takenBy"] = {"uid": 0, "asAgent": True, "rawIo": True}
+        files["/sys/kernel/security/lockdown"] = {"text": f"none [{source['lockdown']}] confidentiality\n"}
     files["/usr/bin/ls"] = {}
     taken["folders"]["/dev/disk/by-uuid"] = list(source["filesystems"])
     taken["folders"]["/dev/disk/by-id"] = list(source["disks"])
@@ -178,6 +229,8 @@ def _dmidecode(source: Machine, group: str) -> dict[str, Any]:
         return {"argv": argv, "problem": "not-found"}
     if not source["dmi"]:
         return {"argv": argv, "returncode": 1, "stdout": "", "stderr": "/dev/mem: No such file or directory\n"}
+    if source["lockdown"]:
+        return {"argv": argv, "returncode": 1, "stdout": "", "stderr": "/dev/mem: Operation not permitted\n"}
     return {"argv": argv, "returncode": 0, "stdout": dmidecode_text(source, group), "seconds": 0.02}
 
 
@@ -273,6 +326,10 @@ def _windows(taken: dict[str, Any], source: Machine) -> dict[str, Any]:
             {"argv": list(argv), "returncode": 0, "stdout": text(name), "seconds": 0.2}
             for argv, name in zip(commands(WINDOWS_DIRECTORY, as_json), values, strict=True)
         ]
+    if not source["wmic"]:
+        for command in taken["commands"]:
+            if command["argv"][0].endswith("wmic.exe"):
+                command.update(problem="not-found")
     classes: dict[str, Any] = {
         OPERATING_SYSTEM[0]: [{"Caption": "Windows Server", "OperatingSystemSKU": 7, "Version": "10.0.26100"}]
     }
