@@ -26,9 +26,12 @@ class Group(Vocabulary):
     COPYABLE: ClassVar[Group]
     PLACE: ClassVar[Group]
     DESCRIPTION: ClassVar[Group]
+    GENERATION: ClassVar[Group]
 
 
-Group.define(IDENTITY="identity", COPYABLE="copyable", PLACE="place", DESCRIPTION="description")
+Group.define(
+    IDENTITY="identity", COPYABLE="copyable", PLACE="place", DESCRIPTION="description", GENERATION="generation"
+)
 
 
 class Strength(Value):
@@ -37,7 +40,9 @@ class Strength(Value):
     Attributes:
         name: its key.
         group: IDENTITY (unique for each piece of hardware or virtual machine), COPYABLE (an identity that is copied
-            with the disk), PLACE (given by the network or the owner), DESCRIPTION (the same for a model).
+            with the disk), PLACE (given by the network or the owner), DESCRIPTION (the same for a model), GENERATION
+            (new after a copy of a virtual machine, and after a revert to an earlier state of it: without points, but
+            if it differs the outcome is not "same").
         physical: points if the two sides agree and if they differ, on physical hardware.
         virtual: the same if a side is a virtual machine.
         source: what it is read from on Linux.
@@ -55,6 +60,8 @@ class Strength(Value):
 
 
 _SMBIOS = "the SMBIOS table"
+# The page that QEMU gives to the guest; only root can read it.
+VM_GENERATION_ID = "/sys/firmware/qemu_fw_cfg/by_name/etc/vmgenid_guid/raw"
 
 STRENGTHS = (
     Strength("machine-id", Group.COPYABLE, (2, 1), (2, 1), MACHINE_ID_FILES[0], "the installation of the system"),
@@ -86,6 +93,9 @@ STRENGTHS = (
     ),
     Strength(
         "memory-serials", Group.IDENTITY, (4, 3), (0, 0), _SMBIOS, "serial numbers of the memory modules", several=True
+    ),
+    Strength(
+        "vm-generation-id", Group.GENERATION, (0, 0), (0, 0), VM_GENERATION_ID, "state that a virtual machine came from"
     ),
     Strength(
         "filesystem-uuids",

@@ -9,7 +9,7 @@ import errno
 
 from fingerprint._core import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
 from fingerprint.attributes.machine_id import MACHINE_ID_FILES, is_shared
-from fingerprint.attributes.stable import CONTAINERS, PHYSICAL, STRENGTHS
+from fingerprint.attributes.stable import CONTAINERS, PHYSICAL, STRENGTHS, VM_GENERATION_ID
 from fingerprint.collectors.attributes import unread
 from fingerprint.collectors.ssm_unix import DISK_LINKS, NOTHING_THERE
 from fingerprint.machine.base import kept_part
@@ -33,6 +33,8 @@ _DEVICE_TREE = "/proc/device-tree"
 _CPUINFO = "/proc/cpuinfo"
 _CONTAINER_MANAGER = "/run/systemd/container"
 CONTAINER_MARKS = (("/.dockerenv", "docker"), ("/run/.containerenv", "podman"))
+# Its 16 bytes in the page, by VMGENID_GUID_OFFSET of QEMU.
+_GENERATION_ID = slice(40, 56)
 _TABLE_LIMIT = 4 * 1024 * 1024
 _CPUINFO_LIMIT = 4 * 1024 * 1024
 # Twelve characters that a processor's hypervisor leaf holds.
@@ -122,6 +124,7 @@ def _read_linux(machine: Machine, found: _Found) -> None:
     if not _smbios(machine, found):
         _device_tree(machine, found)
     _processor(machine, found)
+    _generation_id(machine, found)
     _disks(machine, found)
     _ask(found, "filesystem-uuids", DISK_LINKS, lambda: set_of("filesystem-uuids", _listed(machine, DISK_LINKS)))
 
@@ -261,6 +264,17 @@ def _flags(cpuinfo: str) -> list[str] | None:
     """Return the flags of the first processor; None if the system does not list them, as on ARM."""
     lines = (line.partition(":") for line in cpuinfo.split("\n"))
     return next((value.split() for label, _, value in lines if label.strip() == "flags"), None)
+
+
+def _generation_id(machine: Machine, found: _Found) -> None:
+    name = "vm-generation-id"
+    try:
+        page = machine.read_file(VM_GENERATION_ID)
+    except OSError as error:
+        if error.errno not in NOTHING_THERE:
+            found.fail((name,), error, VM_GENERATION_ID)
+        return
+    found.add(name, value_of(name, canonical_uuid(page[_GENERATION_ID].hex())), VM_GENERATION_ID)
 
 
 def _container(machine: Machine, found: _Found) -> None:

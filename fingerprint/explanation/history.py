@@ -135,6 +135,12 @@ def history_of(
         blank = rows.missing("system-serial")
         title = "the main board was replaced" + (", without the serial number of the system" if blank else "")
         return History("board-replaced-blank" if blank else "board-replaced", title, facts)
+    if rows.differ("vm-generation-id") and rows.equal("system-uuid") and rows.equal("mac-addresses"):
+        title = (
+            "the virtual machine was reverted to a snapshot or restored, or it is a copy with its UUID and addresses"
+        )
+        return History("generation-id-changed", title,
+                       rows.facts("vm-generation-id", "system-uuid", "mac-addresses"))  # fmt: skip
     if rows.identity == Identity.SAME:
         return _same(rows, changed, windows, no_table)
     other_card = "macaddr-info" in changed and not rows.equal("mac-addresses")

@@ -41,11 +41,17 @@ class Outcome(Vocabulary):
 Outcome.define(SAME="same", DIFFERENT="different", CANNOT_TELL="cannot-tell")
 
 
+_GENERATION_DIFFERS = (
+    "the generation ID of the virtual machine differs: it was reverted, restored or failed over, or is a copy with the "
+    "UUID and addresses of the original"
+)
+
+
 class Agreement(Vocabulary):
     """The result for one attribute.
 
-    VOID: both sides have it, but it is no evidence here (hardware under another hypervisor, or of a container's host);
-    ABSENT: one side does not have it; UNKNOWN: it is unreadable now.
+    VOID: both sides have it, but it is no evidence here (hardware under another hypervisor, or of a container's host;
+    the generation of a physical machine); ABSENT: one side does not have it; UNKNOWN: it is unreadable now.
     """
 
     AGREES: ClassVar[Agreement]
@@ -119,6 +125,8 @@ class StableVerdict(Value):
             return "no identity-bearing hardware is known on both sides"
         if self.outcome == Outcome.SAME:
             return f"{agree} agree" + (f", against {differ}" if differ else "")
+        if _outcome(self.identity, self.circumstance) == Outcome.SAME:
+            return f"{agree} agree, but {_GENERATION_DIFFERS}"
         if self.outcome == Outcome.DIFFERENT:
             return f"{differ} differ" + (f", against {agree}" if agree else "")
         if agree and differ:
@@ -136,6 +144,7 @@ def decide(saved: _Values, current: _Values, unreadable: Collection[str] = ()) -
 
     `same` requires at least 6 points, and a positive sum of identity-bearing hardware; `different` requires at most -6,
     and a negative sum. An unreadable attribute counts 0; if it could change the outcome, the outcome is `cannot-tell`.
+    So it is where it would be `same`, and the generation of the virtual machine differs.
 
     Args:
         saved: the saved value of each name; "" and missing mean absent.
@@ -149,6 +158,7 @@ def decide(saved: _Values, current: _Values, unreadable: Collection[str] = ()) -
     identity = circumstance = 0
     # The points of all unreadable attributes, if they agreed and if they differed.
     open_identity, open_circumstance = [0, 0], [0, 0]
+    generation = Agreement.ABSENT
     for strength in STRENGTHS:
         name, group = strength.name, strength.group
         before, now = saved.get(name, ""), current.get(name, "")
@@ -163,13 +173,15 @@ def decide(saved: _Values, current: _Values, unreadable: Collection[str] = ()) -
                 open_points[1] -= against
         elif not before or not now:
             agreement = Agreement.ABSENT
-        elif void and of_hardware:
+        elif (void and of_hardware) or (group == Group.GENERATION and (void or not virtual)):
             agreement = Agreement.VOID
         elif before == now or (strength.several and _overlap(before, now)):
             agreement, points = Agreement.AGREES, for_it
         else:
             agreement, points = Agreement.DIFFERS, -against
-        if of_hardware:
+        if group == Group.GENERATION:
+            generation = agreement
+        elif of_hardware:
             identity += points
         else:
             circumstance += points
@@ -178,6 +190,10 @@ def decide(saved: _Values, current: _Values, unreadable: Collection[str] = ()) -
     turning = outcome != Outcome.CANNOT_TELL and any(
         _outcome(identity + open_identity[way], circumstance + open_circumstance[way]) != outcome for way in (0, 1)
     )
+    if outcome == Outcome.SAME and virtual:
+        turning = turning or generation == Agreement.UNKNOWN
+        if generation == Agreement.DIFFERS:
+            outcome = Outcome.CANNOT_TELL
     return StableVerdict(
         Outcome.CANNOT_TELL if turning else outcome, identity, _limited(circumstance), virtual, void, turning,
         tuple(entries),

@@ -10,6 +10,7 @@ from fingerprint import __version__
 from fingerprint._core import dumps
 from fingerprint._io.atomic import write_new
 from fingerprint.answers.error import error_answer
+from fingerprint.attributes.stable import VM_GENERATION_ID
 from fingerprint.collectors.ssm_unix import DISK_LINKS
 from fingerprint.collectors.stable import SMBIOS_TABLE
 from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError
@@ -165,7 +166,7 @@ def _path(path: str, redactor: Redactor) -> str:
 def _file(path: str, entry: Any, redactor: Redactor) -> Any:
     if not isinstance(entry, dict) or "error" in entry:
         return redactor.value(entry)
-    if path == SMBIOS_TABLE or any(name in entry for name in _RAW):
+    if path in (SMBIOS_TABLE, VM_GENERATION_ID) or any(name in entry for name in _RAW):
         return _LEFT_OUT
     kind, text = kind_of_file(path), entry.get("text")
     return {"text": redactor.pseudonym(kind, text)} if kind and isinstance(text, str) else redactor.value(entry)

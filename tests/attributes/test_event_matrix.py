@@ -45,6 +45,7 @@ REFERENCE: dict[str, tuple[bool, Reason, int | None]] = {
     "cold-resize": (True, Reason.SIMILAR, 66),
     "cloud-stop-start": (True, Reason.SAME_IP, None),
     "snapshot-reverted": (True, Reason.SAME_IP, None),
+    "generation-id-changed": (True, Reason.SAME_IP, None),
     "vtpm-replaced": (True, Reason.SAME_IP, None),
     "clone": (True, Reason.SIMILAR, 55),
     "clone-renamed": (True, Reason.SIMILAR, 44),

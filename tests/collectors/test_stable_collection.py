@@ -38,7 +38,7 @@ def changed(taken: dict[str, Any], **changes: Any) -> set[str]:
 def test_usual_machine_has_every_attribute_that_it_can_have() -> None:
     found = read(snapshot(machine()))
     absent = {a.name for a in found if a.status != Status.PRESENT}
-    assert absent == {"chassis-serial", "cloud-instance"}
+    assert absent == {"chassis-serial", "cloud-instance", "vm-generation-id"}
     assert (found.scheme, found.sid_key) == ("stable", "machine-id")
     assert found["hypervisor"].value == "none"
 

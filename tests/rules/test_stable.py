@@ -140,7 +140,8 @@ def textbook(saved: dict[str, str], current: dict[str, str]) -> str:
             sums[hardware] += agree if saved[s.name] == current[s.name] else -differ
     points = sums[True] + min(max(sums[False], -CIRCUMSTANCE_LIMIT), CIRCUMSTANCE_LIMIT)
     if points >= DECIDING_POINTS and sums[True] > 0:
-        return "same"
+        generations = {side["vm-generation-id"] for side in (saved, current)} - {""}
+        return "cannot-tell" if virtual and len(generations) > 1 else "same"
     return "different" if points <= -DECIDING_POINTS and sums[True] < 0 else "cannot-tell"
 
 

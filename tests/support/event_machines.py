@@ -6,6 +6,7 @@ from base64 import b64encode
 from copy import deepcopy
 from typing import Any
 
+from fingerprint.attributes.stable import VM_GENERATION_ID
 from fingerprint.collectors.ssm_windows import VERSION_QUERY, commands
 from fingerprint.collectors.wql import OPERATING_SYSTEM, STRUCTURES
 from fingerprint.machine.wmi import powershell_path
@@ -30,7 +31,7 @@ def machine(**changes: Any) -> Machine:
         "software_links": [], "disks": ["ata-NWSSD_960_S4711AB", "wwn-0x5002538e40a1b2c3"],
         "filesystems": ["0b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa", "9A1B-2C3D"], "link_time": "Nov 20 08:31",
         "first_address": "", "tree_serial": "", "container": "", "guid": "", "windows_method": "wmic",
-        "wmic": True, "lockdown": "",
+        "wmic": True, "lockdown": "", "generation": "",
         "kernel": "Linux 6.1.0", **changes,
     }  # fmt: skip
 
@@ -91,6 +92,13 @@ _OTHER_MODEL = {
     "links": [("enp2s0", "02:1c:42:77:00:07", "pci")], "disks": ["nvme-TWNV_1T_T0099"], "ip": "10.9.0.7", **_BOOTED,
 }  # fmt: skip
 
+
+def kvm(**changes: Any) -> Machine:
+    """Return a virtual machine of QEMU with a generation ID."""
+    known = {"link_time": "Nov 20 08:31", "generation": "c81f5a2e7d4069b3e60b94d2175f3a88"}
+    return virtual(**{**_OTHER_HYPERVISOR, **known, **changes})
+
+
 _HARDWARE = {name: machine()[name] for name in ("maker", "product", "serial", "board_serial", "links")}
 
 # Event -> (machine before, what is different after it).
@@ -139,6 +147,7 @@ CHANGES: dict[str, tuple[Machine, dict[str, Any]]] = {
         "modules": [(16384, "RAM slot #0", "", "")], "ip": "10.9.0.7", **_BOOTED}),
     "cloud-stop-start": (instance(), {"cpu": "Quadro Core Z11 @ 3.10GHz", **_BOOTED}),
     "snapshot-reverted": (virtual(), {}),
+    "generation-id-changed": (kvm(), {"generation": "5d3c1f9e0b7a48262f64d1c08e93ab57", **_BOOTED}),
     "vtpm-replaced": (virtual(), _BOOTED),
     "clone": (virtual(), _COPY),
     "clone-renamed": (virtual(), {**_COPY, "host": "web-8"}),
@@ -212,6 +221,8 @@ def snapshot(source: Machine, at: str = "2026-11-24T00:00:00Z") -> dict[str, Any
     if source["lockdown"]:
         taken["takenBy"] = {"uid": 0, "asAgent": True, "rawIo": True}
         files["/sys/kernel/security/lockdown"] = {"text": f"none [{source['lockdown']}] confidentiality\n"}
+    if source["generation"]:
+        files[VM_GENERATION_ID] = {"base64": b64encode(generation_page(source["generation"])).decode()}
     files["/usr/bin/ls"] = {}
     taken["folders"]["/dev/disk/by-uuid"] = list(source["filesystems"])
     taken["folders"]["/dev/disk/by-id"] = list(source["disks"])
@@ -221,6 +232,11 @@ def snapshot(source: Machine, at: str = "2026-11-24T00:00:00Z") -> dict[str, Any
         "argv": ["/usr/bin/ls", "-l", "/dev/disk/by-uuid"], "returncode": 0, "stdout": listing(source), "seconds": 0.01
     })  # fmt: skip
     return taken
+
+
+def generation_page(digits: str) -> bytes:
+    """Return the page with the generation ID that QEMU gives to a guest: its 16 bytes are at 40 of 4096."""
+    return bytes(40) + bytes.fromhex(digits) + bytes(4096 - 56)
 
 
 def _dmidecode(source: Machine, group: str) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) 
         for a in collection
     ]
     width = max(24, *(len(row[1]) for row in rows)) if arguments.reveal else 24
-    table(("attribute", "value", "status", "ms", "source"), rows, (15, width, 7, 5))
+    longest = max(15, *(len(row[0]) for row in rows))
+    table(("attribute", "value", "status", "ms", "source"), rows, (longest, width, 7, 5))
     silent = [a for a in collection if a.reason]
     if silent:
         write()
