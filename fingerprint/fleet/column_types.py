@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fingerprint.errors import InputError
+from fingerprint.fleet.stable_columns import SETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,6 +128,21 @@ def strings(column: Any, name: str, where: str) -> Any:
             f"the column {name} is of type {column.type}, not a string", where=where, remedy="Cast it to a string type"
         )
     return value
+
+
+def stable_values(column: Any, name: str, where: str) -> Any:
+    """Return values of scheme `stable` for the native core, sets of values without a dictionary.
+
+    Raises:
+        InputError: they are not strings or binaries.
+    """
+    if family_of(column.type) not in ("text", "null"):
+        raise InputError(
+            f"the column {name} is of type {column.type}, not a string",
+            where=where,
+            remedy="Cast it to a string type: a value of scheme stable is a string",
+        )
+    return values_of(column) if name.partition(".")[2] in SETS else for_core(column)
 
 
 def thresholds(column: Any, name: str, where: str) -> Any:

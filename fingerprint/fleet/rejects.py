@@ -14,6 +14,7 @@ from fingerprint.fleet.column_types import (
     for_core,
     not_utf8,
     require_comparable,
+    stable_values,
     strings,
     thresholds,
     times,
@@ -31,6 +32,7 @@ from fingerprint.fleet.schema import (
     layout_of,
     normalized,
 )  # fmt: skip
+from fingerprint.fleet.stable_columns import STABLE_SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -146,6 +148,8 @@ def accepted(
                 reasons.setdefault(position, f"its {name} is not a time of the years 1 to 9999")
         elif name.partition(".")[0] in SIDES:
             columns[name] = for_core(column)
+        elif name.partition(".")[0] in STABLE_SIDES:
+            columns[name] = stable_values(column, name, where)
         else:
             columns[name] = without_views(column)
     keep = _kept(columns, where, first_row, rejects, reasons)

@@ -7,6 +7,7 @@
 | `observed_at` | timestamp | when the current hash was read |
 | `saved.<attribute>` | string, dictionary, int32 or fixed-size binary | the hardware hash of the vault |
 | `current.<attribute>` | the same type as its saved one | the hardware hash of the machine at that time |
+| `saved_stable.<attribute>`, `current_stable.<attribute>` | string | of scheme `stable`, see `stable_columns` |
 | `fingerprint`, `vault`, `system_uuid`, `mac`, `group` | string | optional, see `fleet clones` and `fleet plan` |
 
 In place of one column for each attribute, `saved` and `current` may be maps or structs of strings. A null is a key
@@ -23,6 +24,7 @@ import pyarrow.compute as pc
 
 from fingerprint.errors import InputError
 from fingerprint.fleet.column_types import require_codes, values_of, without_views
+from fingerprint.fleet.stable_columns import STABLE_NAMES, STABLE_SIDES
 from fingerprint.rules.ssm import IP, MACHINE_ID, THRESHOLD_DEFAULT, UUID
 
 if TYPE_CHECKING:
@@ -130,8 +132,27 @@ def normalized(
 
 
 def _parts(name: str, column: Any, where: str, keys: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, Any]]:
-    """Yield the fleet columns of a column, with their names."""
-    if name not in SIDES or pa.types.is_null(column.type):
+    """Yield the fleet columns of a column, with their names; of scheme `stable` only attributes that it has."""
+    side, _, attribute = name.partition(".")
+    if side in STABLE_SIDES:
+        if not attribute:
+            by_text = pa.types.is_map(column.type) and column.type.key_type in (pa.string(), pa.large_string())
+            for part, of in _parts_of_side(name, column, where, {name: STABLE_NAMES} if by_text else {}):
+                if part.partition(".")[2] in STABLE_NAMES:
+                    yield part, of
+        elif attribute in STABLE_NAMES:
+            yield name, column
+    elif name in SIDES:
+        yield from _parts_of_side(name, column, where, keys)
+    else:
+        yield name, column
+
+
+def _parts_of_side(
+    name: str, column: Any, where: str, keys: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, Any]]:
+    """Yield a column for each attribute of a map or struct."""
+    if pa.types.is_null(column.type):
         yield name, column
     elif pa.types.is_struct(column.type):
         for position in range(column.type.num_fields):

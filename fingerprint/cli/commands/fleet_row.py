@@ -7,9 +7,11 @@ import json
 from fingerprint._io.text import visible_json
 from fingerprint._io.times import utc
 from fingerprint.cli.context import machine_of, vault_of
-from fingerprint.cli.output import write_data
-from fingerprint.collectors import collect
-from fingerprint.errors import EXIT_OK, CollectError, VaultMissing
+from fingerprint.cli.output import warn, write_data
+from fingerprint.collectors import STABLE, collect
+from fingerprint.errors import EXIT_OK, CollectError, FingerprintError, VaultMissing
+from fingerprint.fleet.stable_columns import INVENTORY_PREFIX, STABLE_SIDES, stable_cells
+from fingerprint.machine.recorded import RecordedMachine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from fingerprint.cli.parser import Arguments
     from fingerprint.machine.base import Machine
+    from fingerprint.types import FingerprintRecord
     from fingerprint.vault import Vault
 
 _INVENTORY_TYPE = "Custom:HardwareFingerprint"
@@ -29,13 +32,18 @@ def run(arguments: Arguments) -> int:
     node = arguments.node or _node_of(vault, machine)
     saved = dict(record.hardware_hash.items()) if record.hardware_hash else {}
     current = dict(collect(machine, timeout=arguments.timeout).hardware_hash.items())
+    stable = (
+        _saved_stable(vault, record),
+        stable_cells(collect(machine, scheme=STABLE, timeout=arguments.timeout)),
+    )
     now = utc(machine.now())
     if arguments.inventory:
-        write_data(visible_json(json.dumps(_document(saved, current, record.threshold, now), indent=2)))
+        document = _document(saved, current, stable, record.threshold, now)
+        write_data(visible_json(json.dumps(document, indent=2)))
     else:
         row = {
             "node_id": node, "threshold": record.threshold, "observed_at": now,
-            "saved": saved, "current": current,
+            "saved": saved, "current": current, **dict(zip(STABLE_SIDES, stable, strict=True)),
         }  # fmt: skip
         write_data(visible_json(json.dumps(row)))
     return EXIT_OK
@@ -56,14 +64,30 @@ def _node_of(vault: Vault, machine: Machine) -> str:
         ) from None
 
 
-def _document(saved: dict[str, str], current: dict[str, str], threshold: int, now: str) -> dict[str, Any]:
-    """Return a custom inventory document: an item for each attribute, one for the threshold."""
+def _saved_stable(vault: Vault, record: FingerprintRecord) -> dict[str, str]:
+    """Return the values of scheme `stable` from the evidence of a record; none, with a warning, if it is unusable."""
+    try:
+        kept = vault.evidence.for_record(record)
+        if kept is None:
+            return {}
+        return stable_cells(collect(RecordedMachine(kept.snapshot, vault.evidence.path), scheme=STABLE))
+    except FingerprintError as error:
+        warn(f"without saved values of scheme stable: {error.where}: {error.what}")
+        return {}
+
+
+def _document(
+    saved: dict[str, str], current: dict[str, str], stable: tuple[dict[str, str], dict[str, str]], threshold: int,
+    now: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Return a custom inventory document: an item for each attribute of both schemes, one for the threshold."""
     content: list[dict[str, str]] = [{"Attribute": "threshold", "Saved": str(threshold)}]
-    for name in dict.fromkeys((*saved, *current)):
-        item = {"Attribute": name}
-        if name in saved:
-            item["Saved"] = saved[name]
-        if name in current:
-            item["Current"] = current[name]
-        content.append(item)
+    for prefix, before, after in (("", saved, current), (INVENTORY_PREFIX, *stable)):
+        for name in dict.fromkeys((*before, *after)):
+            item = {"Attribute": prefix + name}
+            if name in before:
+                item["Saved"] = before[name]
+            if name in after:
+                item["Current"] = after[name]
+            content.append(item)
     return {"SchemaVersion": "1.0", "TypeName": _INVENTORY_TYPE, "CaptureTime": now, "Content": content}

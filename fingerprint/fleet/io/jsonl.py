@@ -3,8 +3,8 @@
     {"node_id": "mi-0...", "threshold": 40, "observed_at": "2026-01-31T12:00:00Z",
      "saved": {"machine-id": "..."}, "current": {"machine-id": "..."}}
 
-`saved` or `current` may be null, missing, or replaced by members such as `saved.machine-id`; other members of the
-schema are strings.
+`saved` or `current` may be null, missing, or replaced by members such as `saved.machine-id`; the same holds for
+`saved_stable` and `current_stable`. Other members of the schema are strings.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from fingerprint.fleet.schema import (
     SIDES,
     THRESHOLD,
 )
+from fingerprint.fleet.stable_columns import STABLE_NAMES, STABLE_SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +126,11 @@ def checked(members: dict[str, Any], names: Names, *, unicode: bool = False) -> 
             return f"its {side} has a value that is not a string"
         # A null is a key that the hash does not have, and creates no column.
         row[side] = hardware and {name: value for name, value in hardware.items() if value is not None}
+    for side in STABLE_SIDES:
+        cells = _stable_cells(members, side)
+        if isinstance(cells, str):
+            return cells
+        row[side] = cells
     for name in EXTRAS:
         row[name] = members.get(name)
         if row[name] is not None and not isinstance(row[name], str):
@@ -132,6 +138,21 @@ def checked(members: dict[str, Any], names: Names, *, unicode: bool = False) -> 
     if not unicode and not _is_unicode(row):
         return "it has half of a surrogate pair, which is not valid Unicode"
     return names.problem({*(row["saved"] or ()), *(row["current"] or ())}) or row
+
+
+def _stable_cells(members: dict[str, Any], side: str) -> dict[str, str] | str:
+    """Return the values of scheme `stable` of one side, or why the row is bad; unknown attributes are left out."""
+    cells = members.get(side)
+    if cells is None:
+        cells = {name: members.get(f"{side}.{name}") for name in STABLE_NAMES}
+    if not isinstance(cells, dict):
+        return f"its {side} is not an object"
+    kept = {name: cells[name] for name in STABLE_NAMES if cells.get(name) is not None}
+    return (
+        kept
+        if all(isinstance(value, str) for value in kept.values())
+        else f"its {side} has a value that is not a string"
+    )
 
 
 def _is_unicode(row: dict[str, Any]) -> bool:
@@ -152,7 +173,7 @@ def batch_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
     for name in EXTRAS:
         if any(row[name] is not None for row in rows):
             columns[name] = pa.array([row[name] for row in rows], pa.string())
-    for side in SIDES:
+    for side in (*SIDES, *STABLE_SIDES):
         for name in dict.fromkeys(name for row in rows for name in row[side] or ()):
             values = [(row[side] or {}).get(name) for row in rows]
             columns[f"{side}.{name}"] = pa.array(values, pa.string())

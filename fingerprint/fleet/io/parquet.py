@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from fingerprint.errors import InputError
 from fingerprint.fleet.io.buffers import FOREIGN_ERRORS, one_line, sound
 from fingerprint.fleet.schema import SIDES
+from fingerprint.fleet.stable_columns import STABLE_SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def batches(path: str, rejects: Rejects, names: Names) -> Iterator[tuple[int, pa
 
 
 def _is_wanted(name: str) -> bool:
-    return "." not in name or name.partition(".")[0] in SIDES
+    return "." not in name or name.partition(".")[0] in (*SIDES, *STABLE_SIDES)
 
 
 def _opened(path: str) -> Any:

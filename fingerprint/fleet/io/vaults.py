@@ -1,7 +1,8 @@
 """Fleets as machines: vaults and recorded machines in a directory or tar file, and what SSM Inventory leaves in S3.
 
 A machine is a vault, a snapshot, or both: `web-1/vault/` and `web-1/snapshot.json`, or `web-1/` and `web-1.json`.
-Its saved hash is that of the vault, its current one that of the snapshot.
+Its saved hash is that of the vault, its current one that of the snapshot. `web-1/evidence.json` is a snapshot of the
+time of the record: the saved values of scheme `stable`.
 
 SSM Inventory's resource data sync writes a file of JSON Lines for each node below `resourcetype=.../`; of the custom
 type that `fingerprint fleet row --inventory` makes it has a line for each attribute.
@@ -15,12 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fingerprint._io.times import utc
-from fingerprint.collectors import collect
+from fingerprint.collectors import STABLE, collect
 from fingerprint.errors import FingerprintError, InputError
 from fingerprint.fleet.io import jsonl
 from fingerprint.fleet.io.files import files_below, read_file
 from fingerprint.fleet.io.tar import members
-from fingerprint.fleet.schema import NODE, OBSERVED, THRESHOLD
+from fingerprint.fleet.schema import NODE, OBSERVED, SIDES, THRESHOLD
+from fingerprint.fleet.stable_columns import INVENTORY_PREFIX, STABLE_SIDES, stable_cells
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.records import decode_fingerprint, decode_registration
@@ -38,6 +40,7 @@ _LARGEST_FILE = 64 * 1024 * 1024
 _LONGEST_NUMBER = 20
 _VAULT_DIRECTORIES = ("vault", "Vault")
 _RECORDINGS = ("snapshot", "machine")
+_EVIDENCE = "evidence"
 INVENTORY_TYPE = "Custom:HardwareFingerprint"
 
 
@@ -142,6 +145,8 @@ def _place_of(name: str) -> tuple[str, str] | None:
         return (above if last in _VAULT_DIRECTORIES else vault), base
     if base.endswith(".json"):
         stem = base.removesuffix(".json")
+        if stem == _EVIDENCE and directory:
+            return directory, _EVIDENCE
         return (directory if stem in _RECORDINGS else f"{directory}/{stem}".lstrip("/")), "recording"
     return None
 
@@ -166,9 +171,12 @@ def _decoded(part: str, data: bytes) -> Any:
             record = decode_fingerprint(data, FINGERPRINT_KEY)
             saved = dict(record.hardware_hash or {})
             return {"saved": saved, THRESHOLD: record.threshold, "fingerprint": record.fingerprint}
-        machine = RecordedMachine.from_bytes(data, "the snapshot")
+        machine = RecordedMachine.from_bytes(data, "the evidence" if part == _EVIDENCE else "the snapshot")
+        cells = stable_cells(collect(machine, scheme=STABLE))
+        if part == _EVIDENCE:
+            return {STABLE_SIDES[0]: cells}
         current = dict(collect(machine).hardware_hash.items())
-        return {"current": current, OBSERVED: utc(machine.now())}
+        return {"current": current, STABLE_SIDES[1]: cells, OBSERVED: utc(machine.now())}
     except FingerprintError as error:
         return _Problem(str(error))
 
@@ -188,7 +196,7 @@ def _row(name: str, parts: dict[str, Any]) -> dict[str, Any] | tuple[str, str]:
 
 
 def _inventory_row(path: str) -> dict[str, Any] | tuple[str, str]:
-    row: dict[str, Any] = {NODE: "", "saved": {}, "current": {}}
+    row: dict[str, Any] = {NODE: "", **{side: {} for side in (*SIDES, *STABLE_SIDES)}}
     name = os.path.basename(path).removesuffix(".json")
     try:
         data = read_file(path, _LARGEST_FILE)
@@ -212,8 +220,9 @@ def _inventory_row(path: str) -> dict[str, Any] | tuple[str, str]:
                 return name, f"line {number} has a threshold that is not an integer"
             row[THRESHOLD] = int(threshold)
         else:
-            for side, member in (("saved", "Saved"), ("current", "Current")):
+            of_stable = attribute.startswith(INVENTORY_PREFIX)
+            for side, member in zip(STABLE_SIDES if of_stable else SIDES, ("Saved", "Current"), strict=True):
                 if member in item:
-                    row[side][attribute] = item[member]
+                    row[side][attribute.removeprefix(INVENTORY_PREFIX)] = item[member]
         row[OBSERVED] = item.get("captureTime") or row.get(OBSERVED)
     return row if row[NODE] else (name, "it is empty")
