@@ -25,6 +25,34 @@ class Batch:
         sid_key: int = 0,
         ip_key: int = 0,
     ) -> Question: ...
+    def stable_question(
+        self,
+        saved: Sequence[int],
+        current: Sequence[int],
+        points: Sequence[tuple[bool, bool, tuple[int, int], tuple[int, int]]],
+        hypervisor: int,
+        platform: int,
+        names: Sequence[str],
+        deciding: int,
+        limit: int,
+    ) -> StableQuestion: ...
+
+@final
+class StableQuestion:
+    # Made by Batch.stable_question.
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def outcomes(
+        self,
+        begin: int,
+        end: int,
+        outcomes: Any,
+        notes: Any = None,
+        identity: Any = None,
+        circumstance: Any = None,
+        words: Any = None,
+        changed: Any = None,
+        unread: Any = None,
+    ) -> None: ...
 
 @final
 class Question:

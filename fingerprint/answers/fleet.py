@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from fingerprint.collectors import SCHEME, STABLE
 from fingerprint.fleet.planning import NOW
+from fingerprint.fleet.stable_checking import StableSummary
 from fingerprint.rules.ssm import MATCHES
 
 if TYPE_CHECKING:
@@ -24,26 +26,39 @@ SETS = 12
 _NODES = 100
 
 
-def fleet_check_answer(fleet: Fleet, rejects: Rejects, summary: Summary, to: str | None) -> dict[str, Any]:
+def fleet_check_answer(
+    fleet: Fleet, rejects: Rejects, summary: Summary | StableSummary, to: str | None
+) -> dict[str, Any]:
     """Return the verdicts on a fleet.
 
     Args:
         fleet, rejects: the fleet, and what was rejected of it.
-        summary: the verdicts.
+        summary: the verdicts, by the rules of the agent or by scheme `stable`.
         to: the file of the rows; None without one.
     """
+    unreadable = summary.unread if isinstance(summary, StableSummary) else {}
     return {
-        "fleet": _read(fleet, rejects), "rows": summary.rows, "refused": summary.refused,
-        "reasons": [
-            {"reason": str(reason), "match": reason in MATCHES, "rows": count}
-            for reason, count in summary.reasons.items()
-        ],
+        "fleet": _read(fleet, rejects), "scheme": STABLE if isinstance(summary, StableSummary) else SCHEME,
+        "rows": summary.rows, **_verdicts(summary),
         "drift": [
-            {"attribute": name, "changed": count, "share": count / summary.rows if summary.rows else None}
+            {"attribute": name, "changed": count, "share": count / summary.rows if summary.rows else None,
+             **({"unreadable": unreadable[name]} if name in unreadable else {})}
             for name, count in summary.changed.items()
         ],
         "to": to,
     }  # fmt: skip
+
+
+def _verdicts(summary: Summary | StableSummary) -> dict[str, Any]:
+    if isinstance(summary, StableSummary):
+        return {"outcomes": [{"outcome": str(outcome), "rows": n} for outcome, n in summary.outcomes.items()]}
+    return {
+        "refused": summary.refused,
+        "reasons": [
+            {"reason": str(reason), "match": reason in MATCHES, "rows": count}
+            for reason, count in summary.reasons.items()
+        ],
+    }
 
 
 def fleet_clones_answer(fleet: Fleet, rejects: Rejects, found: Clones, limit: int, to: str | None) -> dict[str, Any]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fingerprint.fleet.planning import Plan as Plan
     from fingerprint.fleet.planning import plan as plan
     from fingerprint.fleet.rejects import Rejects as Rejects
+    from fingerprint.fleet.stable_checking import StableChecked as StableChecked
+    from fingerprint.fleet.stable_checking import StableSummary as StableSummary
+    from fingerprint.fleet.stable_checking import check_stable as check_stable
 
 _HOMES = {
     "Checked": "checking",
@@ -31,8 +34,11 @@ _HOMES = {
     "Group": "grouping",
     "Plan": "planning",
     "Rejects": "rejects",
+    "StableChecked": "stable_checking",
+    "StableSummary": "stable_checking",
     "Summary": "checking",
     "check": "checking",
+    "check_stable": "stable_checking",
     "clones": "cloning",
     "drift": "drifting",
     "join": "drifting",
@@ -42,8 +48,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Checked", "Clones", "Drift", "Fleet", "Group", "Plan", "Rejects", "Summary", "check", "clones", "drift", "join",
-    "open_fleet", "pack", "plan",
+    "Checked", "Clones", "Drift", "Fleet", "Group", "Plan", "Rejects", "StableChecked", "StableSummary", "Summary",
+    "check", "check_stable", "clones", "drift", "join", "open_fleet", "pack", "plan",
 ]  # fmt: skip
 
 

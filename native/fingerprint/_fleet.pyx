@@ -2,7 +2,7 @@
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -24,6 +24,16 @@ from fingerprint.fleet_columns cimport (
     fleet_is_integer,
     fleet_detect_processor,
     fleet_value,
+)
+from fingerprint.fleet_stable cimport (
+    STABLE_CODE_FIRST,
+    STABLE_MOST_COLUMNS,
+    STABLE_MOST_POINTS,
+    stable_answer,
+    stable_decide,
+    stable_name,
+    stable_points,
+    stable_question,
 )
 from fingerprint.fleet_validation cimport count_unset_bits, valid_large_offsets, valid_offsets, valid_views
 from fingerprint.near cimport (
@@ -62,5 +72,7 @@ fleet_detect_processor()
 include "fleet/validation.pxi"
 include "fleet/columns.pxi"
 include "fleet/stream.pxi"
+include "fleet/pairs.pxi"
 include "fleet/question.pxi"
+include "fleet/stable.pxi"
 include "fleet/near.pxi"

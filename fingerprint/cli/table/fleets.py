@@ -13,14 +13,20 @@ _FORMAT = Option("--format", "parquet, arrow, jsonl, machines, tar or inventory 
 _REJECTS = Option("--rejects", "write rejected rows, with reasons, as JSON Lines", "FILE", files="file")
 _UNPACK = Option("--unpack-limit", "MiB that a compressed tar file may unpack to", "MIB", "integer", default=512)
 _THREADS = Option("--threads", "number of threads (else all)", "N", kind="integer")
+_SCHEME = Option(
+    "--scheme", "ssm: the rules of the agent; stable: saved values", "SCHEME", choices=("ssm", "stable"), default="ssm"
+)
 COMMANDS = (
     Command(
         "fleet check",
         "fleet",
         "check every host of a fleet and list drifted attributes",
-        _FLEETS + "Exit codes: 0 all match, 1 some would be rejected, 3 rows were rejected, or there are none.",
+        _FLEETS + "With --scheme stable each host is same, different or cannot-tell, see docs/stable.md.\n"
+        "Exit codes: 0 all match, 1 some would be rejected or are different, 3 some cannot be told, rows were\n"
+        "rejected, or there are none.",
         positionals=(_FLEET,),
         options=(
+            _SCHEME,
             _FORMAT,
             _UNPACK,
             Option("--to", "write a row for each host: .parquet, .arrow or .jsonl", "FILE", files="file"),

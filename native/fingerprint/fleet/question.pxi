@@ -1,31 +1,22 @@
 # Part of _fleet.pyx: the match rule over the columns of a batch. The engine is native/include/fleet.h.
 
 
-cdef class Question:
+cdef class Question(Pairs):
     """Pairs of columns of a batch, and the thresholds and keys to compare them by."""
 
-    cdef Batch batch
-    cdef fleet_column *saved
-    cdef fleet_column *current
     cdef int *order
     cdef fleet_question asked
-    cdef list kept
 
     def __init__(self, Batch batch, saved, current, int32_t threshold, thresholds, int sid, int ip):
         cdef Py_ssize_t i, count = len(saved)
-        self.batch = batch
-        self.kept = []
         if count != len(current) or not 0 < count <= FLEET_MOST_COLUMNS:
             raise ValueError("a question has 1 to 120 attributes, each with a saved and a current column")
-        self.saved = <fleet_column *>calloc(count, sizeof(fleet_column))
-        self.current = <fleet_column *>calloc(count, sizeof(fleet_column))
         self.order = <int *>calloc(count, sizeof(int))
-        if self.saved == NULL or self.current == NULL or self.order == NULL:
+        if self.order == NULL:
             raise MemoryError
         if not (-1 <= sid < count and -1 <= ip < count):
             raise ValueError("hardware ID and address must be among the attributes")
-        for i in range(count):
-            self._pair(i, saved[i], current[i])
+        self._describe_pairs(batch, saved, current)
         # The shortest values first: they cost least to read.
         for i, attribute in enumerate(sorted(range(count), key=self._width)):
             self.order[i] = attribute
@@ -36,74 +27,10 @@ cdef class Question:
             self._thresholds(thresholds)
 
     def __dealloc__(self):
-        free(self.saved)
-        free(self.current)
         free(self.order)
 
     def _width(self, int attribute):
         return self.saved[attribute].width
-
-    cdef int _pair(self, Py_ssize_t i, int64_t saved_at, int64_t current_at) except -1:
-        cdef ArrowSchema *of_saved
-        cdef ArrowSchema *of_current
-        if saved_at < 0 or current_at < 0:
-            if saved_at >= 0 or current_at >= 0:
-                self._fill(&self.saved[i] if saved_at >= 0 else &self.current[i], max(saved_at, current_at), None)
-            return 0
-        of_saved = self.batch.stream.schema.children[saved_at]
-        of_current = self.batch.stream.schema.children[current_at]
-        _require_alike(of_saved, of_current)
-        # A code has one meaning on both sides, also where only one side is a dictionary.
-        known = {b"": 0} if of_saved.dictionary != NULL or of_current.dictionary != NULL else None
-        self._fill(&self.saved[i], saved_at, known)
-        self._fill(&self.current[i], current_at, known)
-        return 0
-
-    cdef int _fill(self, fleet_column *column, int64_t at, dict known) except -1:
-        """Describe a column: directly, or by codes. Raises TypeError for a type that cannot be compared."""
-        cdef ArrowSchema *schema = self.batch.stream.schema.children[at]
-        cdef ArrowArray *array = self.batch.array.children[at]
-        cdef fleet_column words
-        cdef int64_t i, length, count, rows = self.batch.array.length
-        cdef bint nulls = False
-        cdef const uint8_t *value
-        cdef bytes codes, valid
-        cdef int32_t *to
-        cdef int32_t *shared
-        cdef uint8_t *bits
-        if schema.dictionary == NULL and known is None:
-            _place(column, array, self.batch.array.offset)
-            _describe(column, schema, schema, array, rows)
-            return 0
-        known = {b"": 0} if known is None else known
-        memset(&words, 0, sizeof(words))
-        codes = _codes(&words, schema, array, self.batch.array.offset, rows)
-        to = <int32_t *>PyBytes_AsString(codes)
-        valid = PyBytes_FromStringAndSize(NULL, (rows + 7) >> 3)
-        bits = <uint8_t *>PyBytes_AsString(valid)
-        memset(bits, 0, (rows + 7) >> 3)
-        count = rows if schema.dictionary == NULL else array.dictionary.length
-        shared = <int32_t *>malloc((count + 1) * sizeof(int32_t))
-        if shared == NULL:
-            raise MemoryError
-        try:
-            for i in range(count):
-                if fleet_has(&words, i):
-                    value = fleet_value(&words, i, &length)
-                    shared[i] = known.setdefault(value[:length], len(known))
-            for i in range(rows):
-                if to[i] < 0:
-                    nulls = True
-                    continue
-                to[i] = shared[to[i]]
-                bits[i >> 3] |= <uint8_t>(1 << (i & 7))
-        finally:
-            free(shared)
-        # The codes and bits cover only these rows, so they count from 0.
-        column.kind, column.width, column.at, column.offsets = FLEET_CODE, 0, 0, to
-        column.valid = bits if nulls else NULL
-        self.kept += [codes, valid]
-        return 0
 
     cdef int _thresholds(self, int64_t at) except -1:
         cdef ArrowSchema *schema = self.batch.stream.schema.children[at]

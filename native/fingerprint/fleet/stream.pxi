@@ -117,3 +117,21 @@ cdef class Batch:
             ValueError: a threshold needs more than 32 bits.
         """
         return Question(self, saved, current, threshold, thresholds, sid_key, ip_key)
+
+    def stable_question(self, saved, current, points, int hypervisor, int platform, names, int deciding, int limit):
+        """Return a question over these rows by scheme `stable`.
+
+        Args:
+            saved, current: for each attribute the index of its column in the stream; -1 for none.
+            points: for each attribute (identity-bearing, a set, points on physical hardware if it agrees and if it
+                differs, the same on virtual hardware).
+            hypervisor, platform: the indexes of these attributes.
+            names: the hypervisor of physical hardware, then those of containers.
+            deciding: points that decide.
+            limit: points that attributes other than identity-bearing hardware count at most.
+
+        Raises:
+            TypeError: the type of a column cannot be compared, or the two types of an attribute cannot.
+            ValueError: there are more than 32 attributes, or more than 127 points in favour or against.
+        """
+        return StableQuestion(self, saved, current, points, hypervisor, platform, names, deciding, limit)
