@@ -144,6 +144,18 @@ def test_a_refused_copy_says_why_and_what_to_do(vault: Vault) -> None:
     assert caught.value.verdict.match
 
 
+def test_a_disabled_check_leaves_the_remedy_for_another_id(vault: Vault) -> None:
+    """With threshold -1 the rules accept any hardware ID; the remedy must accept it, too."""
+    before, after = before_and_after("clone-new-id")
+    record = registered(vault, before)
+    with vault.edit() as edit:
+        edit.store(record.replace(threshold=-1), why="test")
+    keep_snapshot(vault, before)
+    with pytest.raises(FingerprintMismatch, match="though the rules accept it") as caught:
+        gate(vault, after).fingerprint()
+    assert (caught.value.remedy or "").endswith(" vault rebaseline --keep-fingerprint --yes --accept-new-sid")
+
+
 @pytest.mark.parametrize("name", ["/proc/sys/kernel/hostname", "hostName"])
 def test_nothing_is_stored_over_a_source_that_fails(vault: Vault, name: str) -> None:
     """The machine is certainly the same, and the agent would store what it reads: an empty value."""

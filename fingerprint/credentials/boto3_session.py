@@ -64,7 +64,7 @@ def session(
         vault: the vault; None for the usual one.
         machine: the machine that the gate verifies; None for this host.
         cache: in place of the vault's own.
-        policy: what the gate does on a mismatch; with "strict" nothing is sent.
+        policy: what the gate does on a mismatch; with "strict" and "evidence" nothing is sent.
         endpoint: URL of the service in place of the agent's (docs/registration.md) and the region's own.
         options: of `boto3.Session`, such as `region_name`.
     """

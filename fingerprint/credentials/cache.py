@@ -259,7 +259,7 @@ def cache_of(
     Args:
         vault: the vault.
         machine: the machine that the gate verifies; None for this host.
-        policy: what the gate does on a mismatch; with "strict" nothing is sent.
+        policy: what the gate does on a mismatch; with "strict" and "evidence" nothing is sent.
         endpoint: URL of the service in place of the agent's (docs/registration.md) and the region's own.
         proxy: URL of a proxy in place of those of the environment and of the agent.
         rotate_after_days: age at which the node's key is changed; 0 for when the service asks.

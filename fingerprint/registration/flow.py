@@ -217,7 +217,7 @@ class Registration:
             NotRegistered, KeyUnusable: no registration or no usable key; nothing was sent.
             UsageError, InputError, Refused: endpoint, proxy or the agent's configuration cannot be used; nothing was
                 sent or written.
-            FingerprintMismatch: with the policy strict; nothing was sent.
+            FingerprintMismatch: with the policy strict or evidence; nothing was sent.
             ServiceMismatch, AccessDenied, TokenError, BadAnswer, Unreachable: the service gave no credentials.
             CollectError, VaultError: machine or vault could not be read.
         """

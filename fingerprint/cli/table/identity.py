@@ -74,8 +74,9 @@ COMMANDS = (
         "credentials",
         "print role credentials as an SDK's `credential_process`",
         "In ~/.aws/config: `credential_process = /usr/bin/fingerprint credentials process`.\n"
-        "Credentials are cached for half of their life. With the policy strict nothing is sent for another machine.\n"
-        "Exit codes: 0 credentials, 1 not the same machine, 3 not registered, 5 rejected, 6 unreachable.",
+        "Credentials are cached for half of their life. With the policies strict and evidence nothing is sent for\n"
+        "another machine; evidence keeps the fingerprint where the hardware is certainly the same (docs/guard.md).\n"
+        "Exit codes: 0 credentials, 1 not the same machine, 3 not registered, 4 refused, 5 rejected, 6 unreachable.",
         options=(POLICY, ENDPOINT, PROXY, ROTATE),
         terse=True,
     ),
