@@ -56,8 +56,8 @@ SECTIONS = {
     ],
     "Operate": [
         "docs/diagnose", "docs/diagnose-examples", "docs/explain", "docs/agent-log", "docs/agent-states",
-        "docs/monitoring", "docs/monitoring-units", "docs/guard", "docs/image", "docs/s3-policy", "docs/evidence",
-        "docs/compatibility",
+        "docs/monitoring", "docs/monitoring-units", "docs/guard", "docs/guard-events", "docs/image", "docs/s3-policy",
+        "docs/evidence", "docs/compatibility",
     ],
     "Identity": ["docs/registration", "docs/credentials", "docs/credentials-order", "docs/serve"],
     "Fleets": ["docs/fleet", "docs/calibration"],

@@ -176,12 +176,15 @@ def _fetch(store: Store) -> dict[str, Any]:
     }
 
 
-def _similar(saved: dict[str, Any], current: dict[str, str]) -> bool:
-    return decide(saved["hardwareHash"], current, saved["similarityThreshold"])[0]
+def _similar(saved: dict[str, Any], current: dict[str, str], sid_key: str) -> bool:
+    return decide(saved["hardwareHash"], current, saved["similarityThreshold"], sid_key)[0]
 
 
-def obtain(store: Store, current: dict[str, str]) -> str:
-    """Return the fingerprint of a machine, minted again if it is missing, unreadable or another machine's."""
+def obtain(store: Store, current: dict[str, str], sid_key: str = "machine-id") -> str:
+    """Return the fingerprint of a machine, minted again if it is missing, unreadable or another machine's.
+
+    The machine is read before each of the attempts; here it is the same each time.
+    """
     saved: dict[str, Any] = {"fingerprint": "", "hardwareHash": None, "similarityThreshold": 0}
     for _ in range(ATTEMPTS):
         try:
@@ -191,7 +194,7 @@ def obtain(store: Store, current: dict[str, str]) -> str:
         if not saved["fingerprint"]:
             saved["similarityThreshold"] = 40
             break
-        if _similar(saved, current):
+        if _similar(saved, current, sid_key):
             return str(saved["fingerprint"])
     new = str(uuid.uuid4())
     store.store(FINGERPRINT_KEY, _compact({**saved, "fingerprint": new, "hardwareHash": current}))
