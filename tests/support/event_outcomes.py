@@ -1,8 +1,8 @@
 """What becomes of a registered machine after each event; as a program, write that into docs/guard-events.md.
 
 The machine is recorded before and after the event. Its vault has the record of the time before with its evidence; a
-copy has a copy of both. Then comes the agent (its documented procedure, `reference_store`), or our client by a
-policy, and a local service answers: it gives a token for the fingerprint that it knows.
+copy has a copy of both. Then comes the agent (its documented procedure, `reference_store`), alone or after
+`run_guard`, or our client by a policy, and a local service answers: it gives a token for the fingerprint that it knows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from fingerprint import FingerprintRecord, Policy, Vault, collect
 from fingerprint.attributes.events import EVENTS, Event, Truth
 from fingerprint.errors import CollectError, FingerprintMismatch, ServiceMismatch
 from fingerprint.gate import keep_snapshot
+from fingerprint.guard import run_guard
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.registration.flow import Registration
 from fingerprint.registration.keys import NodeKey
@@ -28,11 +29,11 @@ from paths import DOCS
 PAGE = DOCS / "guard-events.md"
 REGION = "eu-west-1"
 TOKEN, RENEWED, NEW, REFUSED, UNREADABLE = "token", "token, renewed", "new fingerprint", "refused", "unreadable"
+NOT_STARTED = "not started"
 # Without a token, with the fingerprint kept.
-KEPT = (REFUSED, UNREADABLE)
-AGENT = "agent"
-POLICIES = tuple(str(policy) for policy in ("strict", "evidence", "regenerate", "audit"))
-COLUMNS = (AGENT, *POLICIES)
+KEPT = (REFUSED, UNREADABLE, NOT_STARTED)
+AGENT, ALLOW, BLOCK = "agent", "guard", "guard, block"
+COLUMNS = (AGENT, ALLOW, BLOCK, "strict", "evidence", "regenerate", "audit")
 _BEGIN, _END = "<!-- outcomes -->\n", "<!-- end -->\n"
 _TRUTHS = {Truth.SAME: "same", Truth.OTHER: "**another**", Truth.UNDECIDABLE: "undecidable"}
 
@@ -77,7 +78,11 @@ class Bench:
         """Return what becomes of the machine of an event."""
         vault, after = self.registered(event), RecordedMachine(before_and_after(event)[1])
         before = vault.raw("InstanceFingerprint")
-        outcome = self._by_agent(vault, after) if column == AGENT else self._by_client(vault, after, column)
+        if column in (ALLOW, BLOCK) and run_guard(vault, after, block=column == BLOCK).blocks:
+            assert vault.raw("InstanceFingerprint") == before
+            return NOT_STARTED
+        by_agent = column in (AGENT, ALLOW, BLOCK)
+        outcome = self._by_agent(vault, after) if by_agent else self._by_client(vault, after, column)
         return RENEWED if outcome == TOKEN and vault.raw("InstanceFingerprint") != before else outcome
 
     def _flow(self, vault: Vault, machine: RecordedMachine, policy: str) -> Registration:
