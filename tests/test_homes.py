@@ -193,4 +193,4 @@ def test_a_fact_of_the_system_or_of_aws_stands_in_one_module(pattern: str, home:
 
 def test_one_function_quotes_what_others_wrote() -> None:
     # Names of settings have no quotes; a path is quoted completely.
-    assert homes(r"\bascii\((?!\))|!a\}") == {"_io/text.py", "agent/config.py", "cli/commands/units.py"}
+    assert homes(r"\bascii\((?!\))|!a\}") == {"_io/text.py", "agent/config.py", "cli/service_files.py"}

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from fingerprint.machine.base import Machine
 
-# By priority: a unit or a drop-in hides those of the same name in later directories.
-_DIRECTORIES = (
+# Of units, by priority: a unit or a drop-in hides those of the same name in later directories.
+UNIT_DIRECTORIES = (
     "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )  # fmt: skip
@@ -47,8 +47,8 @@ def service_environment(machine: Machine, path: str) -> dict[str, str]:
         found.update(_assignments(value))
     for path in lists["EnvironmentFile"]:
         for name, value in _lines(_text(machine, path.removeprefix("-"))):
-            found[name] = " ".join(_words(value)) if value[:1] in ("'", '"') else value
-    unset = [word for value in lists["UnsetEnvironment"] for word in _words(value)]
+            found[name] = " ".join(unit_words(value)) if value[:1] in ("'", '"') else value
+    unset = [word for value in lists["UnsetEnvironment"] for word in unit_words(value)]
     # A unit may let its tools load code with LD_ variables; we do not.
     return {
         name: value
@@ -84,12 +84,12 @@ def parse_locale(text: str) -> dict[str, str]:
 def _unit_files(machine: Machine) -> Iterator[str]:
     """Yield the content of the agent's unit, and of its drop-ins in the order of their names."""
     for unit in UNITS:
-        main = next((text for directory in _DIRECTORIES if (text := _text(machine, f"{directory}/{unit}"))), "")
+        main = next((text for directory in UNIT_DIRECTORIES if (text := _text(machine, f"{directory}/{unit}"))), "")
         if not main:
             continue
         yield main
         drop_ins: dict[str, str] = {}
-        for directory in _DIRECTORIES:
+        for directory in UNIT_DIRECTORIES:
             try:
                 names = machine.list_directory(f"{directory}/{unit}.d")
             except OSError:
@@ -119,14 +119,14 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 
 def _assignments(value: str) -> dict[str, str]:
     found = {}
-    for word in _words(value):
+    for word in unit_words(value):
         name, equals, assigned = word.partition("=")
         if equals and name.isidentifier():
             found[name] = assigned.replace("%%", "%")
     return found
 
 
-def _words(text: str) -> list[str]:
+def unit_words(text: str) -> list[str]:
     """Return the words of a setting, which may be quoted."""
     words: list[str] = []
     word, quote, begun, escaped = "", "", False, False

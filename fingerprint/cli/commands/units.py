@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ntpath
 import os
 import posixpath
 import sys
@@ -11,6 +10,7 @@ import fingerprint
 from fingerprint._io.atomic import write_new
 from fingerprint.answers.monitor import monitor_units_answer
 from fingerprint.cli.output import print_json, write
+from fingerprint.cli.service_files import service_path, this_program
 from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError
 
 TYPE_CHECKING = False
@@ -31,8 +31,6 @@ _TEXTFILES = {
     "launchd": "/var/lib/node_exporter/fingerprint.prom",
     "windows": r"C:\Program Files\windows_exporter\textfile_inputs\fingerprint.prom",
 }
-# ReadWritePaths= of systemd knows no escape for the first two, the task scheduler none for the last two.
-_UNWRITABLE = {"systemd": "\"'\\", "launchd": "", "windows": '"%'}
 _SYSTEMD_DIRECTORY = "/etc/systemd/system"
 _LAUNCHD_DIRECTORY = "/Library/LaunchDaemons"
 
@@ -40,8 +38,8 @@ _LAUNCHD_DIRECTORY = "/Library/LaunchDaemons"
 def run(arguments: Arguments) -> int:
     """Write the files into the directory of the command line, and print how to install them."""
     system = _system(arguments.system)
-    program = _path(system, arguments.program or _this_program(), "--program")
-    textfile = _path(system, arguments.textfile or _TEXTFILES[system], "--textfile")
+    program = service_path(system, arguments.program or this_program(), "--program")
+    textfile = service_path(system, arguments.textfile or _TEXTFILES[system], "--textfile")
     directory = os.path.abspath(getattr(arguments, "DIR"))  # noqa: B009
     files = {os.path.join(directory, name): _filled(system, name, program, textfile) for name in _TEMPLATES[system]}
     _write(directory, files)
@@ -73,41 +71,6 @@ def _system(named: str | None) -> str:
     if named not in _TEMPLATES:
         raise UsageError("no such system", where=f"--system {named}", remedy=f"Name one of {known}")
     return named
-
-
-def _this_program() -> str:
-    # Imported here: with --program it is not needed.
-    from shutil import which
-
-    # `python -m fingerprint` names a module; the program lies beside that Python.
-    found = which(sys.argv[0]) or which("fingerprint", path=os.path.dirname(sys.executable)) or which("fingerprint")
-    if found is None:
-        raise UsageError("the path of this program is not known", remedy="Name it with --program")
-    return os.path.abspath(found)
-
-
-def _path(system: str, path: str, option: str) -> str:
-    """Return an absolute path of that system, normalized as systemd wants it.
-
-    Raises:
-        UsageError: it is not absolute, names a directory, or has a character that the file cannot hold.
-    """
-    flavour = ntpath if system == "windows" else posixpath
-    # A service has no directory of its own to start from; on Windows a path without a drive is of the current one.
-    if not flavour.isabs(path) or (system == "windows" and not flavour.splitdrive(path)[0]):
-        raise UsageError(
-            f"the path is not absolute for {system}", where=f"{option} {path}",
-            remedy=f"Name an absolute path with {option}",
-        )  # fmt: skip
-    if not flavour.basename(path):
-        raise UsageError("the path is a directory", where=f"{option} {path}", remedy="Name a file in it")
-    if not path.isprintable() or any(character in path for character in _UNWRITABLE[system]):
-        raise UsageError(
-            f"the path has a character that service files of {system} cannot hold", where=f"{option} {path!a}",
-            remedy="Name another path, such as that of a link",
-        )  # fmt: skip
-    normal: str = flavour.normpath(path)
-    return normal
 
 
 def _filled(system: str, name: str, program: str, textfile: str) -> bytes:
