@@ -349,8 +349,10 @@ def closed(setup: Setup, words: str, stream: str) -> tuple[int, str]:
     """Run a command with a stream redirected; return its exit code and what the other stream got."""
     log = setup.directory / "agent.log"
     log.write_text("2026-11-24 08:00:00.1234 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.1142.0\n")
+    # A command that reads the files that it names takes no other target.
+    target = "" if "SNAPSHOT" in words or "LOG" in words else f"--snapshot {setup.snapshot}"
     words = words.replace("SNAPSHOT", str(setup.snapshot)).replace("LOG", str(log))
-    line = f"{COMMAND} --vault {setup.vault} --snapshot {setup.snapshot} {words} {stream}"
+    line = f"{COMMAND} --vault {setup.vault} {target} {words} {stream}"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=setup.env, check=False)
     # How long a check took differs from run to run.
     return done.returncode, re.sub(r'"seconds": [0-9.]+', "", done.stdout + done.stderr)
