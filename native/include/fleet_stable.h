@@ -99,20 +99,33 @@ FLEET_CLONES static void stable_states_of_codes(const int32_t *a, const int32_t 
     }
 }
 
-/* Write 1 for each row that has the key. */
+/* Write 1 for each row that has the key, else 0. */
 static void stable_valid(const fleet_column *column, int64_t begin, int count, uint8_t *restrict valid) {
+    int64_t at = begin + column->at;
+    int i = 0;
     if (!column->valid) {
         memset(valid, 1, (size_t)count);
         return;
     }
-    for (int i = 0; i < count; i++) {
-        const int64_t at = begin + i + column->at;
-        valid[i] = column->valid[at >> 3] >> (at & 7) & 1;
+    for (; i < count && (at & 7); i++, at++) valid[i] = column->valid[at >> 3] >> (at & 7) & 1;
+    for (; i + 8 <= count; i += 8, at += 8) {
+        /* Each byte keeps the bit of its own number, and becomes 0x80 or more if it is set. */
+        const uint64_t bits = (column->valid[at >> 3] * UINT64_C(0x0101010101010101)) & UINT64_C(0x8040201008040201);
+        const uint64_t ones = ((bits + UINT64_C(0x00406070787C7E7F)) >> 7) & UINT64_C(0x0101010101010101);
+        for (int bit = 0; bit < 8; bit++) valid[i + bit] = (uint8_t)(ones >> (8 * bit));
     }
+    for (; i < count; i++, at++) valid[i] = column->valid[at >> 3] >> (at & 7) & 1;
 }
 
 #if FLEET_X86
-/* The states of strings, without a branch for values of up to 32 bytes. */
+/* Return whether values of up to 64 bytes are equal: their first 32 and their last 32, without a branch. */
+FLEET_AVX2 static inline int stable_same_64(const uint8_t *a, const uint8_t *b, int64_t length) {
+    const uint32_t part = length < 32 ? (uint32_t)length : 32;
+    const int64_t last = length - part;
+    return fleet_same_32(a, b, part) & fleet_same_32(a + last, b + last, part);
+}
+
+/* The states of strings, without a branch for values of up to 64 bytes: two elements of a set. */
 #define STABLE_STRINGS(name, steady, offset)                                                                          \
     FLEET_AVX2 static void name(const fleet_column *saved, const fleet_column *current, int64_t begin, int count,     \
                                 const uint8_t *restrict valid_a, const uint8_t *restrict valid_b,                     \
@@ -130,16 +143,19 @@ static void stable_valid(const fleet_column *column, int64_t begin, int count, u
         }                                                                                                             \
         for (int i = 0; i < count; i++) {                                                                             \
             const int64_t from_a = a[i], from_b = b[i];                                                               \
-            const int64_t la = valid_a[i] ? a[i + 1] - from_a : 0, lb = valid_b[i] ? b[i + 1] - from_b : 0;           \
+            const int64_t la = (a[i + 1] - from_a) & -(int64_t)valid_a[i];                                            \
+            const int64_t lb = (b[i + 1] - from_b) & -(int64_t)valid_b[i];                                            \
             const int has = la != 0, now = lb != 0;                                                                   \
             int equal;                                                                                                \
-            if (__builtin_expect((la > 32) | (lb > 32) | (la == 1) | (lb == 1) | (from_a > last_a)                    \
-                                     | (from_b > last_b),                                                             \
-                                 0)) {                                                                                \
+            if (__builtin_expect((la == 1) | (lb == 1) | (from_a > last_a) | (from_b > last_b), 0)) {                 \
                 states[i] = stable_state_of_row(saved, current, begin + i);                                           \
                 continue;                                                                                             \
             }                                                                                                         \
-            equal = (la == lb) & fleet_same_32(x + from_a, y + from_b, (uint32_t)la);                                 \
+            equal = la == lb;                                                                                         \
+            if (__builtin_expect(la <= 64, 1))                                                                        \
+                equal &= stable_same_64(x + from_a, y + from_b, la & -(int64_t)equal);                                         \
+            else if (equal)                                                                                           \
+                equal = fleet_same_bytes(x + from_a, y + from_b, la);                                                 \
             states[i] = (uint8_t)(has + 2 * now + (has & now & !equal));                                              \
         }                                                                                                             \
     }
@@ -199,7 +215,8 @@ static stable_kind stable_kind_of(const stable_question *asked, const fleet_colu
         return code >= asked->name_count ? STABLE_HYPERVISOR : code ? STABLE_CONTAINER : STABLE_PHYSICAL;
     }
     for (int i = 0; i < asked->name_count; i++)
-        if (asked->names[i].length == length && !memcmp(asked->names[i].text, value, (size_t)length))
+        if (asked->names[i].length == length && *asked->names[i].text == (char)*value
+            && !memcmp(asked->names[i].text, value, (size_t)length))
             return i ? STABLE_CONTAINER : STABLE_PHYSICAL;
     return STABLE_HYPERVISOR;
 }
@@ -290,8 +307,8 @@ static void stable_outcomes(const stable_question *asked, int count, int some_un
     }
 }
 
-static void stable_count(const uint8_t *states, int count, int64_t *changed, int64_t *unread) {
-    int64_t other = 0, unknown = 0;
+FLEET_CLONES static void stable_count(const uint8_t *restrict states, int count, int64_t *changed, int64_t *unread) {
+    int other = 0, unknown = 0;
     for (int i = 0; i < count; i++) {
         other += states[i] == STABLE_DIFFERS;
         unknown += states[i] == STABLE_UNREAD;

@@ -22,7 +22,7 @@ COMMANDS = (
         "fleet",
         "check every host of a fleet and list drifted attributes",
         _FLEETS + "With --scheme stable each host is same, different or cannot-tell, see docs/stable.md.\n"
-        "Exit codes: 0 all match, 1 some would be rejected or are different, 3 some cannot be told, rows were\n"
+        "Exit codes: 0 all match, 1 some would be rejected or are different, 3 cannot tell for some, rows were\n"
         "rejected, or there are none.",
         positionals=(_FLEET,),
         options=(

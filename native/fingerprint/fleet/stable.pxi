@@ -40,7 +40,7 @@ cdef class StableQuestion(Pairs):
             raise ValueError(f"all attributes have more than {STABLE_MOST_POINTS} points")
         self._describe_pairs(batch, saved, current)
         for i in range(count):
-            self._require_texts(i)
+            self._require_strings(i)
         for i in range(len(self.kinds)):
             name = self.kinds[i]
             self.names[i].text, self.names[i].length = <const char *>name, len(name)
@@ -60,7 +60,7 @@ cdef class StableQuestion(Pairs):
             known.update({kind: STABLE_CODE_FIRST + i for i, kind in enumerate(self.kinds)})
         return known
 
-    cdef int _require_texts(self, Py_ssize_t i) except -1:
+    cdef int _require_strings(self, Py_ssize_t i) except -1:
         cdef fleet_column *side
         for at in range(2):
             side = &self.current[i] if at else &self.saved[i]
