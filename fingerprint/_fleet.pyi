@@ -32,6 +32,7 @@ class Batch:
         points: Sequence[tuple[bool, bool, tuple[int, int], tuple[int, int]]],
         hypervisor: int,
         platform: int,
+        generation: int,
         names: Sequence[str],
         deciding: int,
         limit: int,

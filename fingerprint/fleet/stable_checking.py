@@ -27,6 +27,8 @@ OUTCOMES: tuple[Outcome, ...] = (Outcome.SAME, Outcome.DIFFERENT, Outcome.CANNOT
 _OUTCOME_WORDS = pa.array([str(outcome) for outcome in OUTCOMES])
 _POINTS = tuple((s.group == Group.IDENTITY, s.several, s.physical, s.virtual) for s in STRENGTHS)
 _NAMES = (PHYSICAL, *CONTAINERS)
+# As in the rule, the last one counts if there are several.
+_GENERATION = max((place for place, s in enumerate(STRENGTHS) if s.group == Group.GENERATION), default=-1)
 # The bits of the notes on a row, as the native core writes them.
 VIRTUAL, VOID, TURNING = 1, 2 | 4, 8
 
@@ -117,8 +119,8 @@ def stable_question_of(batch: pa.RecordBatch) -> StableQuestion:
     read = next(Stream(BatchStream(batch)))
     try:
         return read.stable_question(
-            saved, current, _POINTS, STABLE_NAMES.index("hypervisor"), STABLE_NAMES.index("platform"), _NAMES,
-            DECIDING_POINTS, CIRCUMSTANCE_LIMIT,
+            saved, current, _POINTS, STABLE_NAMES.index("hypervisor"), STABLE_NAMES.index("platform"), _GENERATION,
+            _NAMES, DECIDING_POINTS, CIRCUMSTANCE_LIMIT,
         )  # fmt: skip
     except TypeError as error:
         raise InputError(str(error), remedy="Values of scheme stable are strings, the same on both sides") from None

@@ -29,6 +29,7 @@ cdef extern from "fleet_stable.h":
         int platform
         int deciding
         int limit
+        int generation
 
     ctypedef struct stable_answer:
         uint8_t *outcomes

@@ -45,6 +45,7 @@ typedef struct {
     const stable_points *points;
     const stable_name *names; /* of physical hardware, then of containers */
     int columns, name_count, hypervisor, platform, deciding, limit;
+    int generation; /* of a virtual machine: the attribute whose difference prevents "same"; -1 for none */
 } stable_question;
 
 /* What the caller wants beside the outcomes; NULL for what he does not want. Items are those of all rows of the batch,
@@ -57,7 +58,7 @@ typedef struct {
 } stable_answer;
 
 typedef struct {
-    uint8_t states[FLEET_BLOCK], platform[FLEET_BLOCK], hypervisor[FLEET_BLOCK];
+    uint8_t states[FLEET_BLOCK], platform[FLEET_BLOCK], hypervisor[FLEET_BLOCK], generation[FLEET_BLOCK];
     uint8_t virtual_[FLEET_BLOCK], notes[FLEET_BLOCK], unread[FLEET_BLOCK];
     int8_t identity[FLEET_BLOCK], circumstance[FLEET_BLOCK];
     int8_t open_identity[2][FLEET_BLOCK], open_circumstance[2][FLEET_BLOCK];
@@ -287,6 +288,16 @@ static inline uint8_t stable_outcome_of(const stable_question *asked, int identi
     return (uint8_t)(STABLE_CANNOT_TELL - 2 * same - different);
 }
 
+/* Return whether unreadable values could give a row another outcome. */
+static int stable_could_turn(const stable_question *asked, const stable_block *block, int i, uint8_t outcome) {
+    for (int way = 0; way < 2; way++) {
+        const int identity = block->identity[i] + block->open_identity[way][i];
+        const int circumstance = block->circumstance[i] + block->open_circumstance[way][i];
+        if (stable_outcome_of(asked, identity, circumstance) != outcome) return 1;
+    }
+    return 0;
+}
+
 /* Remove the points of identity-bearing hardware where it is no evidence, and write the outcomes. */
 static void stable_outcomes(const stable_question *asked, int count, int some_unread, stable_block *block,
                             uint8_t *restrict outcomes) {
@@ -295,13 +306,15 @@ static void stable_outcomes(const stable_question *asked, int count, int some_un
         block->identity[i] &= counts;
         outcomes[i] = stable_outcome_of(asked, block->identity[i], block->circumstance[i]);
     }
-    for (int i = 0; some_unread && i < count; i++) {
-        if (!block->unread[i] || outcomes[i] == STABLE_CANNOT_TELL) continue;
-        for (int way = 0; way < 2; way++) {
-            /* A void row has the outcome cannot-tell. */
-            const int identity = block->identity[i] + block->open_identity[way][i];
-            const int circumstance = block->circumstance[i] + block->open_circumstance[way][i];
-            if (stable_outcome_of(asked, identity, circumstance) != outcomes[i]) block->notes[i] |= STABLE_TURNING;
+    for (int i = 0; i < count; i++) {
+        const uint8_t generation = block->generation[i];
+        /* A void row has the outcome cannot-tell. */
+        if (outcomes[i] == STABLE_CANNOT_TELL || !(some_unread | (generation >= STABLE_DIFFERS))) continue;
+        if (some_unread && block->unread[i] && stable_could_turn(asked, block, i, outcomes[i]))
+            block->notes[i] |= STABLE_TURNING;
+        if (outcomes[i] == STABLE_SAME && block->virtual_[i]) {
+            if (generation == STABLE_UNREAD) block->notes[i] |= STABLE_TURNING;
+            if (generation == STABLE_DIFFERS) outcomes[i] = STABLE_CANNOT_TELL;
         }
         if (block->notes[i] & STABLE_TURNING) outcomes[i] = STABLE_CANNOT_TELL;
     }
@@ -335,6 +348,7 @@ static int stable_decide(const stable_question *asked, int64_t begin, int64_t en
         memset(block.identity, 0, sizeof(block.identity));
         memset(block.circumstance, 0, sizeof(block.circumstance));
         memset(block.unread, 0, sizeof(block.unread));
+        memset(block.generation, STABLE_ABSENT, sizeof(block.generation));
         if (answer->words) memset(answer->words + 2 * begin, 0, 2 * sizeof(uint64_t) * (size_t)count);
         for (int c = 0; c < asked->columns; c++) {
             const stable_points *points = asked->points + c;
@@ -342,6 +356,7 @@ static int stable_decide(const stable_question *asked, int64_t begin, int64_t en
                 memcpy(block.states, c == asked->hypervisor ? block.hypervisor : block.platform, (size_t)count);
             else if (stable_states(asked, c, begin, count, &block, block.states))
                 return -1;
+            if (c == asked->generation) memcpy(block.generation, block.states, (size_t)count);
             if (stable_add(block.states, block.virtual_, count, points,
                            points->identity ? block.identity : block.circumstance)) {
                 if (!some_unread) {

@@ -190,7 +190,7 @@ def test_sets_of_any_size_overlap_as_in_the_rule(few: list[str], common: int, on
 
 def test_wrong_tables_and_buffers_are_rejected() -> None:
     batch = pa.record_batch({"saved_stable.platform": ["a"], "current_stable.platform": ["b"], "number": [1]})
-    rest: Any = (1, 0, ("none",), 6, 4)
+    rest: Any = (1, 0, -1, ("none",), 6, 4)
     one = (True, False, (1, 2), (3, 4))
     read = next(Stream(batch))
     question = read.stable_question([0, -1], [1, -1], [one, one], *rest)
@@ -212,9 +212,9 @@ def test_wrong_tables_and_buffers_are_rejected() -> None:
     ):  # fmt: skip
         with pytest.raises(error):
             read.stable_question(saved, [-1] * len(saved), points, *rest)
-    for hypervisor, platform, names in ((2, 0, ("none",)), (0, -1, ("none",)), (0, 1, ())):
+    for *indexes, names in ((2, 0, -1, ("none",)), (0, -1, -1, ("none",)), (0, 1, 2, ("none",)), (0, 1, -1, ())):
         with pytest.raises(ValueError, match="must be among"):
-            read.stable_question([0, -1], [1, -1], [one, one], hypervisor, platform, names, 6, 4)
+            read.stable_question([0, -1], [1, -1], [one, one], *indexes, names, 6, 4)
 
 
 def test_command_reports_outcomes_and_writes_rows(tmp_path: Path) -> None:

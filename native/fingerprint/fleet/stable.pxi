@@ -10,15 +10,15 @@ cdef class StableQuestion(Pairs):
     cdef stable_question stable
     cdef tuple kinds
 
-    def __init__(self, Batch batch, saved, current, points, int hypervisor, int platform, names, int deciding,
-                 int limit):
+    def __init__(self, Batch batch, saved, current, points, int hypervisor, int platform, int generation, names,
+                 int deciding, int limit):
         cdef Py_ssize_t i, count = len(points)
         cdef int in_favour[2]
         cdef int against[2]
         cdef bytes name
         if not (len(saved) == len(current) == count and 0 < count <= STABLE_MOST_COLUMNS):
             raise ValueError(f"a question by scheme stable has 1 to {STABLE_MOST_COLUMNS} attributes")
-        if not (0 <= hypervisor < count and 0 <= platform < count and names):
+        if not (0 <= hypervisor < count and 0 <= platform < count and -1 <= generation < count and names):
             raise ValueError("hypervisor and platform must be among the attributes, and physical hardware has a name")
         self.kinds = tuple([kind.encode() for kind in names])
         self.points = <stable_points *>calloc(count, sizeof(stable_points))
@@ -47,7 +47,7 @@ cdef class StableQuestion(Pairs):
         self.stable.saved, self.stable.current, self.stable.points = self.saved, self.current, self.points
         self.stable.names, self.stable.name_count = self.names, <int>len(self.kinds)
         self.stable.columns, self.stable.platform = <int>count, platform
-        self.stable.deciding, self.stable.limit = deciding, limit
+        self.stable.deciding, self.stable.limit, self.stable.generation = deciding, limit, generation
 
     def __dealloc__(self):
         free(self.points)

@@ -118,7 +118,8 @@ cdef class Batch:
         """
         return Question(self, saved, current, threshold, thresholds, sid_key, ip_key)
 
-    def stable_question(self, saved, current, points, int hypervisor, int platform, names, int deciding, int limit):
+    def stable_question(self, saved, current, points, int hypervisor, int platform, int generation, names,
+                        int deciding, int limit):
         """Return a question over these rows by scheme `stable`.
 
         Args:
@@ -126,6 +127,7 @@ cdef class Batch:
             points: for each attribute (identity-bearing, a set, points on physical hardware if it agrees and if it
                 differs, the same on virtual hardware).
             hypervisor, platform: the indexes of these attributes.
+            generation: that of the generation of a virtual machine, which is not the same if it differs; -1 for none.
             names: the hypervisor of physical hardware, then those of containers.
             deciding: points that decide.
             limit: points that attributes other than identity-bearing hardware count at most.
@@ -134,4 +136,4 @@ cdef class Batch:
             TypeError: the type of a column cannot be compared, or the two types of an attribute cannot.
             ValueError: there are more than 32 attributes, or more than 127 points in favour or against.
         """
-        return StableQuestion(self, saved, current, points, hypervisor, platform, names, deciding, limit)
+        return StableQuestion(self, saved, current, points, hypervisor, platform, generation, names, deciding, limit)
