@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # A machine that flaps between two states makes no more changes in a day: refreshes, and all renewals of its record.
 REFRESHES_A_DAY = 4
 RENEWALS_A_DAY = 24
+# The last line of the command's answer if it blocks the start; drop-ins of earlier versions have it, so it stays.
+BLOCKED = "fingerprint-guard: blocked"
 SAFE = "kept before the agent starts"
 _DIRECTORY = "guard"
 _SCHEMA_VERSION = 1

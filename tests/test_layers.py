@@ -24,6 +24,7 @@ credentials
 explanation
 testing
 registration
+guard_units
 guard recovery
 gate
 observation

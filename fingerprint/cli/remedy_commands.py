@@ -29,7 +29,8 @@ _SAID = ("on that machine: ", "on that machine): ")
 _ON_SYSTEM = ("on Linux: ", "on macOS: ", "on Windows: ")
 # They write, and what they write lies on the copied disk. Others would write what the hardware of this host says.
 _WRITE_ON_DISK = (
-    "image clean", "threshold set", "vault backup", "vault repair", "vault reset", "vault restore",
+    "guard install", "guard uninstall", "image clean", "threshold set", "vault backup", "vault repair",
+    "vault reset", "vault restore",
 )  # fmt: skip
 # They write, or need the machine itself, without an option that shows it.
 _WRITE = ("credentials process", "credentials serve", "credentials update")

@@ -49,6 +49,7 @@ OTHERS = {
     "vault reset", "vault evidence", "vault history", "vault backup", "completion", "deregister",
     "local-service", "credentials sources", "fleet check", "fleet plan", "fleet clones",
     "fleet diff", "fleet pack", "fleet report", "monitor units", "s3-policy", "image check", "image clean",
+    "guard install", "guard uninstall", "guard status",
 }  # fmt: skip
 
 

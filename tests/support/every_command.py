@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_machines import AgentMachine, copied_disk
+from fingerprint.agent.paths import UNITS
 from fingerprint.cli.table import all_commands
 from fingerprint.testing.machines import unix_snapshot
 
@@ -29,7 +30,11 @@ def machine_for_every_command(directory: Path, **changes: Any) -> AgentMachine:
     log = machine.snapshot["files"]["/var/log/amazon/ssm/amazon-ssm-agent.log"]["text"]
     (directory / "agent.log").write_text(log)
     (directory / "code").write_text("x" * 20)
-    copied_disk(directory, machine)
+    disk = copied_disk(directory, machine)
+    # What `guard install` needs there.
+    for path in (f"etc/systemd/system/{UNITS[0]}", "usr/bin/timeout", "usr/bin/fingerprint"):
+        (disk / path).parent.mkdir(parents=True, exist_ok=True)
+        (disk / path).touch(0o755)
     return machine
 
 
@@ -53,7 +58,8 @@ def lines(machine: AgentMachine) -> dict[str, list[str]]:
         "deregister": ["--dry-run"], "vault init": ["--if-missing"],
         "register": ["--region", "eu-west-1", "--activation-id", "0" * 36, "--code-file", str(directory / "code"),
                      "--again", "--dry-run"],
-        "image clean": ["--dry-run"],
+        "image clean": ["--dry-run"], "guard uninstall": ["--dry-run"],
+        "guard install": ["--dry-run", "--program", "/usr/bin/fingerprint"],
     }  # fmt: skip
 
 
@@ -61,7 +67,9 @@ def lines(machine: AgentMachine) -> dict[str, list[str]]:
 ASK = ("credentials process", "credentials update", "vault restore")
 WRITING = sorted({command.path for command in all_commands()} - set(ASK))
 NEEDS_NOTHING = ("completion", "diagnose logs", "help", "local-service", "match", "monitor units", "s3-policy")
-OF_A_DISK = ("credentials sources", "image check", "image clean")
+OF_A_DISK = (
+    "credentials sources", "guard install", "guard status", "guard uninstall", "image check", "image clean",
+)  # fmt: skip
 
 
 def words_of(machine: AgentMachine, path: str) -> list[str]:

@@ -6,9 +6,9 @@ from fingerprint._io.times import utc
 from fingerprint.answers.guard import guard_answer
 from fingerprint.cli.conclusion import print_conclusion
 from fingerprint.cli.context import machine_of, vault_of
-from fingerprint.cli.output import print_json, warn
+from fingerprint.cli.output import print_json, warn, write_data
 from fingerprint.errors import EXIT_DIFFERS, EXIT_OK, UsageError
-from fingerprint.guard import Decision, GuardRun, run_guard
+from fingerprint.guard import BLOCKED, Decision, GuardRun, run_guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ def _print(found: GuardRun, arguments: Arguments) -> None:
         text += " (dry run: nothing was written)"
     steps = [(found.remedy, found.command)] if found.remedy else []
     print_conclusion((text, color), found.why, steps, arguments)
+    if found.blocks:
+        # For the condition of the agent's unit, which blocks its start only with this line.
+        write_data(BLOCKED)
 
 
 def _within(seconds: float, action: Callable[[], GuardRun]) -> GuardRun:

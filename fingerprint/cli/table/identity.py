@@ -70,6 +70,49 @@ COMMANDS = (
         ),
     ),
     Command(
+        "guard install",
+        "guard_units",
+        "run `guard` before each start of the agent (systemd)",
+        "Writes a drop-in for each installed unit of the agent (package and snap) with one line, an ExecCondition=.\n"
+        "The unit's own file stays as it is, and no setting of the agent changes. The agent starts unless `guard`\n"
+        "blocks it, also if the program is missing, fails or takes too long. Repeated it changes nothing; with other\n"
+        "options it writes the drop-in again. Requires systemd 243.\n"
+        "Exit codes: 0 installed, 3 not readable or not reloaded, 4 refused.",
+        options=(
+            Option("--refresh", "run it with --refresh"),
+            Option(
+                "--on-mismatch",
+                "what it does if this is not certainly the same machine",
+                "ACTION",
+                choices=("allow", "block"),
+                default="allow",
+            ),
+            Option("--limit", "end it after this time", "SECONDS", kind="integer", default=60),
+            Option("--program", "path of the program (else this one)", "FILE", files="file"),
+            DRY_RUN,
+            Option("--yes", "also replace a drop-in that was edited"),
+        ),
+        examples=(
+            ("sudo fingerprint guard install --refresh --on-mismatch block", "keep the record up to date, stop copies"),
+            ("sudo fingerprint --root /mnt/image guard install", "in a mounted image, which has the program"),
+        ),
+    ),
+    Command(
+        "guard uninstall",
+        "guard_units",
+        "remove what `guard install` wrote",
+        "Other drop-ins and the unit's own file stay.\n"
+        "Exit codes: 0 removed, or never installed; 3 not readable or not reloaded; 4 refused.",
+        options=(DRY_RUN, Option("--yes", "also remove a drop-in that was edited")),
+    ),
+    Command(
+        "guard status",
+        "guard_units",
+        "print whether `guard` runs before the agent, and works",
+        "Runs the command of the drop-in with --dry-run, as its unit would, and prints the last decision.\n"
+        "Exit codes: 0 installed and works; 1 not installed, or does not work; 3 cannot tell.",
+    ),
+    Command(
         "credentials process",
         "credentials",
         "print role credentials as an SDK's `credential_process`",

@@ -1,0 +1,1 @@
+"""What runs `fingerprint guard` before each start of the agent: drop-ins for its systemd units."""

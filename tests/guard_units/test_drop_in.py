@@ -1,0 +1,222 @@
+"""The line of the drop-in: it blocks a start only where the guard itself said so, whatever else happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commandline import COMMAND
+from fingerprint.guard import BLOCKED
+from fingerprint.guard_units.drop_in import content, script_of
+from nobody import NOBODY
+
+TIMEOUT = "/usr/bin/timeout"
+# One that stops a command after a second.
+SOON = -9
+SHELLS = [path for path in map(shutil.which, ("dash", "bash", "busybox")) if path]
+every_shell = pytest.mark.parametrize("shell", SHELLS)
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is of Linux")
+
+
+def program(directory: Path, text: str, first: str = "#!/bin/sh") -> str:
+    path = directory / "program"
+    path.write_text(f"{first}\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def words_of(shell: str, command: str, limit: int = 60) -> list[str]:
+    """Return the line as systemd runs it, in a shell; the words are those that were quoted for systemd."""
+    words = script_of(content((command, "guard", "--on-mismatch", "block"), TIMEOUT, limit))
+    assert words[:2] == ("/bin/sh", "-c")
+    return [*((shell, "sh") if shell.endswith("busybox") else (shell,)), *words[1:]]
+
+
+def condition(shell: str, command: str, limit: int = 60, before: tuple[str, ...] = ()) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [*before, *words_of(shell, command, limit)], capture_output=True, text=True, check=False, timeout=60
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@every_shell
+def test_a_start_is_blocked_by_exit_code_1_with_its_word(shell: str, tmp_path: Path) -> None:
+    said = f"Another machine.\n  Cause  it differs\n{BLOCKED}"
+    path = program(tmp_path, f"echo '{said}'; exit 1")
+    assert condition(shell, path) == (1, f"{said}\n", "")
+
+
+@every_shell
+def test_what_the_command_prints_is_printed(shell: str, tmp_path: Path) -> None:
+    path = program(tmp_path, 'echo "$*"; echo careful >&2')
+    assert condition(shell, path) == (0, "guard --on-mismatch block\n", "careful\n")
+
+
+# Exit code and answer of a command that did not decide: `FAILS` is what the shell reports.
+SCRIPTS = {
+    "an exception": "exit 1",
+    "a usage error": f"echo '{BLOCKED}'; exit 2",
+    "cannot tell": f"echo '{BLOCKED}'; exit 3",
+    "another word": "echo blocked; exit 1",
+    "its own 127": f"echo '{BLOCKED}'; exit 127",
+    "its own 255": f"echo '{BLOCKED}'; exit 255",
+    "killed": f"echo '{BLOCKED}'; kill -KILL $$",
+    "terminated": f"echo '{BLOCKED}'; kill -TERM $$",
+    "aborted": f"echo '{BLOCKED}'; kill -ABRT $$",
+}
+
+
+@every_shell
+@pytest.mark.parametrize("case", SCRIPTS)
+def test_a_command_that_fails_blocks_nothing(shell: str, case: str, tmp_path: Path) -> None:
+    code, _, errors = condition(shell, program(tmp_path, SCRIPTS[case]))
+    assert code == 0
+    assert "the agent starts without it" in errors
+
+
+@every_shell
+def test_a_word_without_its_exit_code_blocks_nothing(shell: str, tmp_path: Path) -> None:
+    assert condition(shell, program(tmp_path, f"echo '{BLOCKED}'"))[0] == 0
+
+
+def gone(directory: Path) -> str:
+    return str(directory / "gone" / "fingerprint")
+
+
+def not_executable(directory: Path) -> str:
+    path = program(directory, "exit 1")
+    os.chmod(path, 0o644)
+    return path
+
+
+def a_directory(directory: Path) -> str:
+    return str(directory)
+
+
+def without_interpreter(directory: Path) -> str:
+    return program(directory, "exit 1", first=f"#!{directory}/gone/python")
+
+
+def garbage(directory: Path) -> str:
+    path = directory / "garbage"
+    path.write_bytes(b"\x7fELF\0\0\0\0")
+    path.chmod(0o755)
+    return str(path)
+
+
+def copied(directory: Path, change: str, *, interpreter: str = "") -> str:
+    """Return a copy of this installation's program, with one change of its Python part."""
+    shutil.copy(COMMAND, directory / "fingerprint")
+    text = Path(f"{COMMAND}-main").read_text()
+    first, _, rest = text.partition("\n")
+    main = directory / "fingerprint-main"
+    main.write_text(f"{(interpreter and f'#!{interpreter}') or first}\n{change}\n{rest}")
+    main.chmod(0o755)
+    return str(directory / "fingerprint")
+
+
+def interpreter_removed(directory: Path) -> str:
+    return copied(directory, "", interpreter=f"{directory}/gone/python3")
+
+
+def import_broken(directory: Path) -> str:
+    return copied(directory, "import sys; sys.modules['fingerprint._core'] = None")
+
+
+def syntax_broken(directory: Path) -> str:
+    return copied(directory, "def")
+
+
+def main_removed(directory: Path) -> str:
+    path = copied(directory, "")
+    os.unlink(f"{path}-main")
+    return path
+
+
+def crashes(directory: Path) -> str:
+    return copied(directory, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+
+
+BROKEN = (
+    gone, not_executable, a_directory, without_interpreter, garbage, interpreter_removed, import_broken, syntax_broken,
+    main_removed, crashes,
+)  # fmt: skip
+
+
+@every_shell
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda one: one.__name__)
+def test_a_broken_installation_blocks_nothing(shell: str, broken: object, tmp_path: Path) -> None:
+    path = broken(tmp_path)  # type: ignore[operator]
+    code, _, errors = condition(shell, path)
+    assert code == 0
+    assert "the agent starts without it" in errors
+
+
+def test_a_copied_program_works_without_a_change(tmp_path: Path) -> None:
+    """So what the tests above see is the change."""
+    done = subprocess.run([copied(tmp_path, ""), "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("fingerprint ")
+
+
+@every_shell
+@pytest.mark.parametrize("ignores", ["", "trap '' TERM INT HUP; "], ids=["stops", "ignores the stop"])
+def test_a_slow_command_is_ended_and_blocks_nothing(shell: str, ignores: str, tmp_path: Path) -> None:
+    path = program(tmp_path, f"{ignores}echo '{BLOCKED}'; n=0; while [ $n -lt 300 ]; do sleep 0.1; n=$((n+1)); done")
+    code, _, errors = condition(shell, path, SOON)
+    assert code == 0
+    assert "the agent starts without it" in errors
+
+
+@every_shell
+@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("closed", ["1", "2", "1 2", "0 1 2", "full", "pipe"])
+def test_closed_output_does_not_change_the_decision(shell: str, closed: str, blocks: bool, tmp_path: Path) -> None:
+    path = program(tmp_path, f"echo '{BLOCKED}'; exit 1" if blocks else "echo fine; exit 0")
+    ends = {"full": ">/dev/full 2>/dev/full", "pipe": "| :"}
+    redirected = ends.get(closed) or " ".join(f"{number}>&-" for number in closed.split())
+    line = f'"$@" {redirected}' if closed != "pipe" else '{ "$@"; echo $? >"$CODE"; } | :'
+    code = tmp_path / "code"
+    done = subprocess.run(
+        ["bash", "-c", line, "sh", *words_of(shell, path)], check=False, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, env={**os.environ, "CODE": str(code)}, timeout=60,
+    )  # fmt: skip
+    assert (int(code.read_text()) if closed == "pipe" else done.returncode) == int(blocks)
+
+
+@every_shell
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root becomes another user")
+def test_a_shell_that_cannot_fork_blocks_nothing(shell: str, tmp_path: Path) -> None:
+    for tool in ("setpriv", "prlimit"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not here")
+    user = NOBODY - 7
+    before = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "prlimit", "--nproc=1")
+    assert condition(shell, "/bin/true", before=before)[0] == 0
+
+
+@every_shell
+def test_a_missing_timeout_program_blocks_nothing(shell: str) -> None:
+    words = script_of(content(("/bin/true",), "/gone/timeout", 60))
+    begin = [shell, "sh"] if shell.endswith("busybox") else [shell]
+    done = subprocess.run([*begin, *words[1:]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "the agent starts without it" in done.stderr
+
+
+@pytest.mark.parametrize("path", ["/opt/a b/fingerprint", "/opt/100%n/$HOME/x", "/opt/it;s/&/x", "/opt/${A}/$$x"])
+def test_every_path_comes_back_as_it_was(path: str) -> None:
+    command = (path, "guard", "--vault", path, "--limit", "60")
+    assert script_of(content(command, TIMEOUT, 60))[4:] == command
+
+
+def test_the_drop_in_has_one_setting_only() -> None:
+    """Any other would apply to the agent."""
+    lines = content(("/usr/bin/fingerprint", "guard"), TIMEOUT, 60).decode().splitlines()
+    settings = [line for line in lines if not line.startswith("#")]
+    assert settings[0] == "[Service]"
+    assert [line.partition("=")[0] for line in settings[1:]] == ["ExecCondition"]
