@@ -1,49 +1,47 @@
-"""Both schemes on real machines: who is refused though he is the same, who is accepted though he is another.
+"""Both schemes and policy `evidence` on real machines: who is rejected though he is the same, or accepted as another.
 
     python benchmarks/calibrate.py CORPUS [--output json]
 
 CORPUS is a directory with `drift`, `fleet`, `smbios` and `dmidecode-text`, as they stand in its README. Prints
 the tables of docs/calibration.md, as Markdown or JSON. Nothing here depends on which half of the data it gets.
+Requires numpy.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import itertools
 import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fingerprint import match
-from fingerprint._core import clean, hypervisor_of, stable_values, value_of
-from fingerprint.rules.stable import decide, smbios_values
-from fingerprint.smbios.dmidecode import dmidecode_version, parse_dmidecode
+from calibrate_different import different_rows, different_table, identities, identities_table
+from calibrate_machines import (
+    ATTRIBUTE_OF_FIELD,
+    COPIED_SSM,
+    COPIED_STABLE,
+    SECTIONS,
+    SEED,
+    STAYS_SSM,
+    STAYS_STABLE,
+    by_ssm,
+    fleet_rows,
+    lines_of,
+    machines_with_serials,
+    values_of_row,
+)
+from calibrate_same import same_rows, same_table
 
-SECTIONS = ("processor", "memory", "bios", "system")
-THRESHOLD = 40
+from fingerprint.rules.stable import decide, smbios_values
+from fingerprint.smbios.dmidecode import parse_dmidecode
+
 OUTCOMES = ("same", "cannot-tell", "different")
-# Attributes that stay over a reboot and a new lease, beside those of the firmware.
-STAYS_SSM = {"machine-id": "m", "hostname-info": "h", "macaddr-info": "a"}
-STAYS_STABLE = {"machine-id": "m", "hostname": "h", "mac-addresses": "a", "filesystem-uuids": "f"}
-# What a copied disk takes along.
-COPIED_SSM = {"machine-id": "m", "hostname-info": "h"}
-COPIED_STABLE = {"machine-id": "m", "hostname": "h", "filesystem-uuids": "f"}
-# Changed fields of dmidecode's text, and the attribute that is made of them.
-ATTRIBUTE_OF_FIELD = {
-    "0:Vendor": "firmware", "0:Version": "firmware", "0:Release Date": "firmware", "1:Manufacturer": "platform",
-    "1:Product Name": "platform", "4:Version": "processor", "4:ID": "processor", "4:Status": "processor",
-    "17:Size": "memory", "17:Part Number": "memory",
-}  # fmt: skip
 RANDOM_PAIRS = 200_000
 HARD_PAIRS_A_GROUP = 40
 TEXT_PAIRS = 50_000
-SEED = 20_261_125
 
 
 class Table:
@@ -70,27 +68,11 @@ def _shares(counts: Counter[str]) -> dict[str, Any] | None:
     }
 
 
-def by_ssm(equal: Iterable[str], stays: dict[str, str], *, disk_same: bool = False) -> str:
-    """Return the reference's verdict where the address is another one and some DMI sections are equal."""
-    saved = {**stays, **{f"{name}-hash": "x" for name in SECTIONS}, "ipaddress-info": "1", "disk-info": "x"}
-    saved.update({name: "x" for name in ("hostname-info", "macaddr-info") if name not in saved})
-    current = dict.fromkeys(saved, "y") | stays | {f"{name}-hash": "x" for name in equal}
-    if disk_same:
-        current["disk-info"] = "x"
-    return "same" if match(saved, current, THRESHOLD).match else "different"
-
-
 def by_stable(old: dict[str, str], new: dict[str, str], both: dict[str, str], mac_differs: bool = False) -> str:
     saved, current = {**old, **both}, {**new, **both}
     if mac_differs:
         saved["mac-addresses"], current["mac-addresses"] = "a", "b"
     return str(decide(saved, current).outcome)
-
-
-def lines_of(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
 
 
 def say(text: str) -> None:
@@ -123,34 +105,15 @@ def same_by_fields(corpus: Path) -> dict[str, Any]:
     return table.row("same machine, changed fields of both times, after a reboot and a new lease")
 
 
-def fleet_rows(corpus: Path) -> list[dict[str, str]]:
-    with gzip.open(corpus / "fleet" / "fleet.tsv.gz", "rt", encoding="utf-8") as file:
-        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-def values_of_row(row: dict[str, str]) -> dict[str, str]:
-    """Return the attributes of a row of the fleet: maker and model, processor, memory and firmware."""
-    maker, _, rest = row["system"].partition(" / ")
-    product = rest.partition(" / ")[0]
-    firmware = row["bios"].split(" / ")
-    found = {
-        "platform": value_of("platform", clean(maker), clean(product)),
-        "processor": value_of("processor", clean(row["cpu"]), row["sockets"]) if row["cpu"] else "",
-        "memory": value_of("memory", clean(row["dimms"])),
-        "firmware": value_of("firmware", *(clean(part) for part in firmware)),
-        "hypervisor": hypervisor_of(maker, product, firmware[0]),
-    }
-    return {name: value for name, value in found.items() if value}
-
-
 def different_in_fleet(corpus: Path) -> list[dict[str, Any]]:
     rows = fleet_rows(corpus)
+    values = [values_of_row(row) for row in rows]
     chance = random.Random(SEED)
     tables = {"random": Table(), "hard": Table()}
     say(f"{len(rows)} machines of the fleet")
     pairs = {tuple(sorted(chance.sample(range(len(rows)), 2))) for _ in range(RANDOM_PAIRS)}
     for one, other in sorted(pairs):
-        _different(tables["random"], rows[one], rows[other])
+        _different(tables["random"], rows[one], rows[other], values[one], values[other])
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, row in enumerate(rows):
         for without in SECTIONS:
@@ -161,41 +124,33 @@ def different_in_fleet(corpus: Path) -> list[dict[str, Any]]:
         every = list(itertools.islice(itertools.combinations(members, 2), 10_000)) if len(members) > 1 else []
         hard |= set(chance.sample(every, min(len(every), HARD_PAIRS_A_GROUP)))
     for one, other in sorted(hard):
-        _different(tables["hard"], rows[one], rows[other])
+        _different(tables["hard"], rows[one], rows[other], values[one], values[other])
     return [
         tables["random"].row("different machines at random, as a copied disk"),
         tables["hard"].row("different machines alike in 3 or 4 of the 4 sections, as a copied disk"),
     ]
 
 
-def _different(table: Table, one: dict[str, str], other: dict[str, str]) -> None:
+def _different(
+    table: Table, one: dict[str, str], other: dict[str, str], old: dict[str, str], new: dict[str, str]
+) -> None:
     tool_same = one["dmidecode"] == other["dmidecode"]
     equal = [n for n in SECTIONS if tool_same and one[f"{n}_id"] == other[f"{n}_id"]]
     table.ssm[by_ssm(equal, COPIED_SSM)] += 1
-    old, new = values_of_row(one), values_of_row(other)
     table.stable[by_stable(old, new, COPIED_STABLE, mac_differs=True)] += 1
     table.alone[by_stable(old, new, {})] += 1
 
 
 def with_serials(corpus: Path) -> list[dict[str, Any]]:
-    """Machines whose serial numbers are not masked: raw tables, and complete output of dmidecode."""
-    values: list[tuple[str, dict[str, str], dict[str, str]]] = []
-    for directory in sorted((corpus / "smbios").iterdir()):
-        if (directory / "sysfs" / "DMI").is_file():
-            found = stable_values((directory / "sysfs" / "DMI").read_bytes())
-            printed = {name: (directory / "golden" / f"{name}.txt").read_text("latin-1") for name in SECTIONS}
-            values.append((f"smbios/{directory.name}", found, printed))
-    for path in sorted((corpus / "dmidecode-text").glob("*/*")):
-        if path.is_file():
-            text = path.read_bytes().decode("utf-8", "replace")
-            values.append((path.name, smbios_values(parse_dmidecode(text)), {"": dmidecode_version(text) or path.name}))
+    """Machines whose serial numbers are not masked."""
     same, different, without = Table(), Table(), Table()
     identity = ("system-uuid", "system-serial", "board-serial", "chassis-serial")
-    for (_, old, old_text), (_, new, new_text) in itertools.combinations(values, 2):
+    for one, other in itertools.combinations(machines_with_serials(corpus), 2):
+        old, new = one.values, other.values
         shared = any(old.get(name) and old.get(name) == new.get(name) for name in identity[:2])
         known = any(old.get(name) and new.get(name) for name in identity)
         table = same if shared else different if known else without
-        equal = [n for n in SECTIONS if n in old_text and old_text[n] == new_text.get(n)]
+        equal = [n for n in SECTIONS if n in one.printed and one.printed[n] == other.printed.get(n)]
         copied = not shared
         table.ssm[by_ssm(equal, COPIED_SSM if copied else STAYS_SSM)] += 1
         table.stable[by_stable(old, new, COPIED_STABLE if copied else STAYS_STABLE, mac_differs=copied)] += 1
@@ -225,8 +180,8 @@ def different_by_text(corpus: Path) -> dict[str, Any]:
     return table.row("different machines with their text, at random, as a copied disk")
 
 
-def measure(corpus: Path) -> list[dict[str, Any]]:
-    """Return all rows of the report."""
+def measure_schemes(corpus: Path) -> list[dict[str, Any]]:
+    """Return the rows of both schemes."""
     rows = []
     for what in (same_by_text, same_by_fields):
         say(what.__name__.replace("_", " "))
@@ -238,7 +193,19 @@ def measure(corpus: Path) -> list[dict[str, Any]]:
     return rows + with_serials(corpus)
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
+def measure(corpus: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of all tables."""
+    rows = {"schemes": measure_schemes(corpus)}
+    say("identities")
+    rows["identities"] = identities(corpus)
+    say("policy evidence, different machines")
+    rows["differentMachines"] = different_rows(corpus)
+    say("policy evidence, the same machine")
+    rows["sameMachine"] = same_rows(corpus)
+    return rows
+
+
+def schemes_table(rows: list[dict[str, Any]]) -> str:
     lines = [
         "| pairs | number | `ssm` at 40: accepted / rejected | `stable`: same / cannot-tell / different | "
         "`stable`, DMI alone |",
@@ -252,6 +219,14 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         ]
         lines.append(f"| {row['title']} | {row['pairs']:,} | {ssm} | {shares[0]} | {shares[1]} |")
     return "\n".join(lines)
+
+
+def markdown(rows: dict[str, list[dict[str, Any]]]) -> str:
+    tables = [
+        schemes_table(rows["schemes"]), identities_table(rows["identities"]),
+        different_table(rows["differentMachines"]), same_table(rows["sameMachine"]),
+    ]  # fmt: skip
+    return "\n\n".join(tables)
 
 
 def main() -> int:
