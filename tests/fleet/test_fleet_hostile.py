@@ -186,6 +186,30 @@ def test_checks_of_buffers_count_what_they_read() -> None:
             assert nulls_in(pa.py_buffer(packed), at, rows) == rows - sum(bits[at : at + rows])
 
 
+@pytest.mark.parametrize("more", [*range(1, 9), 61])
+def test_buffers_may_have_any_size_that_holds_their_values(more: int) -> None:
+    """Arrow pads buffers, and another writer's may end at any byte."""
+
+    def longer(column: Any) -> Any:
+        parts = [part and pa.py_buffer(part.to_pybytes()[: part.size] + b"\xff" * more) for part in column.buffers()]
+        kind = column.type
+        if not pa.types.is_map(kind):
+            return pa.Array.from_buffers(kind, len(column), parts)
+        fields = [pa.field("key", kind.key_type, False), pa.field("value", kind.item_type)]
+        pairs = pa.StructArray.from_arrays([longer(column.keys), longer(column.items)], fields=fields)
+        return pa.Array.from_buffers(kind, len(column), parts[:2], children=[pairs])
+
+    kind = pa.map_(pa.string(), pa.string())
+    rows = [[("machine-id", "a"), ("disk-info", "b")], [("machine-id", "c")]]
+    batch = pa.record_batch(
+        {"node_id": ["a", "b"], "saved": pa.array(rows, kind), "current": pa.array(rows[::-1], kind),
+         "threshold": pa.array([40, 50], pa.int32())}
+    )  # fmt: skip
+    odd = pa.record_batch([longer(column) for column in batch.columns], batch.schema.names)
+    [expected], [found] = (list(check([one])) for one in (batch, odd))
+    assert found.rows.equals(expected.rows)
+
+
 def test_buffers_at_odd_addresses_are_read() -> None:
     batch = pa.record_batch(
         {"node_id": ["a", "b"], "saved.x": ["one", "two"], "threshold": pa.array([40, 50], pa.int32())}

@@ -54,7 +54,8 @@ def keys_of(batch: pa.RecordBatch, names: Names, reasons: dict[int, str]) -> dic
 
 def _keys_by_row(column: Any) -> tuple[Any, Any]:
     """Return the row of each key of a map that is not null, and the keys as a dictionary of binaries."""
-    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
+    # A buffer may have any size that holds them.
+    offsets = np.frombuffer(column.buffers()[1], np.int32, column.offset + len(column) + 1)[column.offset :]
     lengths = np.where(column.is_valid().to_numpy(zero_copy_only=False), np.diff(offsets), 0)
     # Entries that null rows skip do not belong to them.
     begins = np.repeat(offsets[:-1] - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
