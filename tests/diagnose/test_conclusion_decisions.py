@@ -18,6 +18,7 @@ from fingerprint.diagnose.checks.vault import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.conclusion import conclude
 from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
 from fingerprint.diagnose.result import (
+    DO_NOT_RESTART,
     IDS_MOVED,
     NO_WMIC,
     NOT_ON_DISK,
@@ -460,3 +461,12 @@ def test_what_a_disk_cannot_show_is_skipped() -> None:
     found = not_on_disk("no process runs", "evidence")
     assert (found.outcome, found.text, found.evidence) == (Outcome.SKIPPED, "no process runs", ("evidence",))
     assert found.tag == NOT_ON_DISK
+
+
+@pytest.mark.parametrize(
+    ("steps", "first"),
+    [((), ()), ((DO_NOT_RESTART,), ()), ((DO_NOT_RESTART, ("Fix it", "fix"), ("Then", "")), (("Fix it", "fix"),)),
+     ((("Fix it", "fix"), DO_NOT_RESTART), (("Fix it", "fix"),)), ((("A", ""), ("B", "")), (("A", ""),))],
+)  # fmt: skip
+def test_the_first_step_is_one_that_the_head_does_not_say(steps: tuple[Any, ...], first: tuple[Any, ...]) -> None:
+    assert Conclusion("broken", "", "", "", steps, "").first_step == first

@@ -144,6 +144,13 @@ def test_a_copied_card_is_found_however_dmidecode_fails(printing: str) -> None:
     assert found.events[0].truth == "other"
 
 
+def test_without_serial_numbers_another_card_may_be_another_machine() -> None:
+    before = machine(uuid="00000000-0000-0000-0000-000000000000", serial="", board_serial="", disks=[],
+                     modules=[(8192, "A", "X", "")])  # fmt: skip
+    changes = {"links": [("eno1", "02:1c:42:77:00:07", "pci")]}
+    assert decided(before, changes) == ("undecidable", "disk-moved")
+
+
 def test_another_machine_is_one_cause() -> None:
     """Its modules, firmware and network card are no causes beside it."""
     found = compared(

@@ -118,6 +118,16 @@ def test_fields_that_stay_are_of_a_firmware_update() -> None:
     assert (second.name, second.attributes) == ("text-noise", ("processor-hash",))
 
 
+def test_what_the_firmware_describes_is_of_its_update() -> None:
+    words = ("system", "Version: Not Specified", "Version: B2")
+    before = snapshot(machine(), THEN)
+    assert names(compared(before, with_text(snapshot(machine(), NOW), *words))) == ["system-data"]
+    now = snapshot(machine(bios=("Northwind Inc.", "2.4.0", "11/02/2024")), NOW)
+    [cause] = compared(before, with_text(now, *words)).composition.causes
+    assert (cause.name, cause.attributes) == ("firmware", ("bios-hash", "system-hash"))
+    assert cause.evidence[-1] == "version (none) -> B2"
+
+
 def test_fields_are_equal_only_where_they_were_compared() -> None:
     """A text in which neither side has a field that identifies hardware is not called equal hardware."""
     sides = []
@@ -265,6 +275,8 @@ def test_the_update_of_the_agent_is_evidence(event: str, update: str) -> None:
     [cause] = compared(*before_and_after(event)).composition.causes
     assert cause.name == "hash-recipe"
     assert cause.evidence[0] == update
+    # By another recipe the hardware ID is another one, and its UUID the same.
+    assert cause.evidence[2].endswith("same UUID 8d2f…4711")
 
 
 @pytest.mark.parametrize("release", ["2.12", "3.0", "3.3", "3.4"])
