@@ -84,6 +84,12 @@ def test_a_copy_with_the_same_uuid_is_undecided() -> None:
     assert verdict.why == "system-uuid, system-serial, disk-serials agree and board-serial, mac-addresses differ"
 
 
+def test_a_resized_instance_of_ec2_is_another_model() -> None:
+    """As docs/stable.md says under Limits: its instance type is the model."""
+    instance = {**VIRTUAL, "cloud-instance": "i1"}
+    assert decide(instance, changed(instance, "platform")).outcome == Outcome.CANNOT_TELL
+
+
 @pytest.mark.parametrize("now", ["kvm", "none"])
 def test_hardware_under_another_hypervisor_is_no_evidence(now: str) -> None:
     other = {**changed(VIRTUAL, "system-uuid", "mac-addresses", "platform", "processor"), "hypervisor": now}
