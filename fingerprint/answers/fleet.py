@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fingerprint.collectors import SCHEME, STABLE
 from fingerprint.fleet.planning import NOW
-from fingerprint.fleet.stable_checking import StableSummary
+from fingerprint.fleet.stable_checking import OUTCOMES, StableSummary
 from fingerprint.rules.ssm import MATCHES
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fingerprint.fleet.drifting import Drift, Joined
     from fingerprint.fleet.io.readers import Fleet
     from fingerprint.fleet.planning import Plan
+    from fingerprint.fleet.policies import PolicyTally
     from fingerprint.fleet.rejects import Rejects
 
 # So many sets of attributes that changed together are listed, the most frequent ones.
@@ -143,9 +144,18 @@ def fleet_plan_answer(
                 "curve": [
                     {"low": low, "high": high, "refused": refused} for low, high, refused in made.curve(group)
                 ],
+                "policy": {event: _policy(tally) for event, tally in made.policies[group].items()},
             }
             for group, tallies in sorted(made.groups.items())
         ],
+    }  # fmt: skip
+
+
+def _policy(tally: PolicyTally) -> dict[str, Any]:
+    return {
+        "comparable": tally.comparable, "outcomes": {str(one): tally.outcomes[one] for one in OUTCOMES},
+        "refused": {"rules": tally.refused, "evidence": tally.refused_by_evidence},
+        "copiesAccepted": {"rules": tally.copies, "evidence": tally.copies_by_evidence},
     }  # fmt: skip
 
 

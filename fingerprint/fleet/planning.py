@@ -1,5 +1,7 @@
 """Choice of a threshold: how many machines of a fleet each threshold rejects, now and after events.
 
+For fleets with values of scheme `stable` also what policy `evidence` decides on each machine.
+
 There is no estimate: for each row the native core compares the attributes, each event makes those that it changes
 differ, and the rules decide. Empty and missing attributes stay as they are, as in `whatif`.
 """
@@ -17,14 +19,17 @@ from fingerprint.errors import UsageError
 from fingerprint.fleet.grouping import SIDS
 from fingerprint.fleet.io.arrow import batches_of
 from fingerprint.fleet.parallel import in_order, question_of, usual_threads
-from fingerprint.fleet.schema import MOST_ATTRIBUTES
+from fingerprint.fleet.policies import PolicyTally, Rulings, accepted_by_rules, tally_of
+from fingerprint.fleet.schema import MOST_ATTRIBUTES, THRESHOLD, threshold_or_default
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
 
+    from fingerprint._fleet import Question
     from fingerprint.fleet.rejects import Rejects
+    from fingerprint.fleet.schema import Layout
 
     Counts = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -66,10 +71,11 @@ class Tally:
 
 @dataclass
 class Plan:
-    """Tallies for each group and event; "" is the group of all."""
+    """Tallies for each group and event; "" is the group of all. `policies` have those of policy `evidence`."""
 
     events: tuple[str, ...]
     groups: dict[str, dict[str, Tally]] = field(default_factory=dict)
+    policies: dict[str, dict[str, PolicyTally]] = field(default_factory=dict)
 
     def curve(self, group: str = "") -> list[tuple[int, int, dict[str, int]]]:
         """Return runs of thresholds that reject the same machines: (lowest, highest, event -> rejected)."""
@@ -126,23 +132,30 @@ def plan(
         InputError: not a fleet.
     """
     changes: dict[str, tuple[str, ...]] = {NOW: ()}
+    stable: dict[str, tuple[str, ...]] = {NOW: ()}
     for name in events:
         event = event_of(name)
         if event is None:
             raise UsageError(f"there is no event {name!r}", remedy="docs/events.md lists them")
-        changes[name] = event.ssm
+        changes[name], stable[name] = event.ssm, event.stable
     made = Plan(tuple(changes))
     made.groups[""] = {name: Tally() for name in changes}
+    made.policies[""] = {name: PolicyTally() for name in changes}
+    rulings = Rulings(stable)
     threads = usual_threads() if threads is None else threads
-    for part in in_order(lambda batch: _tallied(batch, changes), batches_of(batches, rejects), threads):
+    for part in in_order(lambda batch: _tallied(batch, changes, rulings), batches_of(batches, rejects), threads):
         for group, tallies in part.items():
             known = made.groups.setdefault(group, {name: Tally() for name in changes})
-            for name, tally in tallies.items():
+            policies = made.policies.setdefault(group, {name: PolicyTally() for name in changes})
+            for name, (tally, policy) in tallies.items():
                 known[name].add(tally)
+                policies[name].add(policy)
     return made
 
 
-def _tallied(batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]]) -> dict[str, dict[str, Tally]]:
+def _tallied(
+    batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]], rulings: Rulings
+) -> dict[str, dict[str, tuple[Tally, PolicyTally]]]:
     question, layout = question_of(batch)
     rows = batch.num_rows
     same, has = (np.zeros((len(layout.attributes), rows), np.uint8) for _ in range(2))
@@ -154,7 +167,10 @@ def _tallied(batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]]) -> dict
         names = np.array(batch["group"].to_pylist(), dtype=object)
         groups.update({name: names == name for name in sorted({name for name in names if name})})
     nothing = _without_saved(batch, layout) | (total == 0)
-    made: dict[str, dict[str, Tally]] = {group: {} for group in groups}
+    made: dict[str, dict[str, tuple[Tally, PolicyTally]]] = {group: {} for group in groups}
+    codes = rulings.of(batch)
+    thresholds = threshold_or_default(batch[THRESHOLD] if THRESHOLD in batch.schema.names else None, rows).to_numpy()
+    gone = _gone(layout, question, has)
     for event, changed in changes.items():
         then = same
         if changed:
@@ -167,9 +183,26 @@ def _tallied(batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]]) -> dict
         sid = _alike(layout.sid, then, has, question)
         ip = _alike(layout.ip, then, has, question)
         other = nothing | ~sid
+        accepted = accepted_by_rules(matched, total, thresholds, rejected=other, same_ip=ip)
+        unchanged = (matched == total) & ~gone
         for group, chosen in groups.items():
-            made[group][event] = _tally(other[chosen], ip[chosen], total[chosen], matched[chosen])
+            made[group][event] = (
+                _tally(other[chosen], ip[chosen], total[chosen], matched[chosen]),
+                tally_of(codes[event][chosen], accepted[chosen], unchanged[chosen]),
+            )
     return made
+
+
+def _gone(layout: Layout, question: Question, has: Any) -> Any:
+    """Return whether a row's current hash lacks a key that the saved one has."""
+    rows = has.shape[1]
+    gone = np.zeros(rows, bool)
+    same, now, before = (np.empty(rows, np.uint8) for _ in range(3))
+    for position, column in enumerate(layout.saved):
+        if column >= 0 and (has[position] == 0).any():
+            question.compare(position, 0, rows, same, now, before)
+            gone |= (now == 0) & (before != 0)
+    return gone
 
 
 def _alike(position: int, then: Any, has: Any, question: Any) -> Any:
@@ -186,7 +219,7 @@ def _alike(position: int, then: Any, has: Any, question: Any) -> Any:
     return alike
 
 
-def _without_saved(batch: pa.RecordBatch, layout: Any) -> Any:
+def _without_saved(batch: pa.RecordBatch, layout: Layout) -> Any:
     lacking = np.ones(batch.num_rows, bool)
     for position in layout.saved:
         if position >= 0:

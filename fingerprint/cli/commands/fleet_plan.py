@@ -9,6 +9,7 @@ from fingerprint.cli.fleet_input import Input, heading, reading
 from fingerprint.cli.output import colored, folded, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.fleet.planning import NOW, USUAL_EVENTS, Plan, plan
+from fingerprint.fleet.stable_checking import OUTCOMES
 
 if TYPE_CHECKING:
     from fingerprint.cli.parser import Arguments
@@ -79,6 +80,7 @@ def _show(
     for low, high, refused in made.curve():
         span = str(low) if low == high else f"{low}-{high}"
         write("  " + f"{span:10}" + "".join(f" {refused[event]:{width}d}" for event in made.events))
+    _show_policy(made, width)
     groups = [group for group in highest if group]
     if groups:
         heading(f"  {'group':40} {'machines':>10} {'threshold':>10}")
@@ -86,3 +88,26 @@ def _show(
             write(f"  {group:40} {made.groups[group][NOW].rows:10d} {highest[group] or 'none':>10}")
         if len(groups) > _MOST_GROUPS:
             write(f"  and {len(groups) - _MOST_GROUPS} more: see --output json")
+
+
+def _show_policy(made: Plan, width: int) -> None:
+    """Write what policy `evidence` decides, below the thresholds and in their columns; nothing without evidence."""
+    tallies = [made.policies[""][event] for event in made.events]
+    if not tallies[0].comparable:
+        return
+
+    def line(name: str, counts: list[int]) -> None:
+        write("  " + f"{name:10}" + "".join(f" {count:{width}d}" for count in counts))
+
+    heading("  machines rejected by policy, with the threshold of each machine")
+    line("rules", [tally.refused for tally in tallies])
+    line("evidence", [tally.refused_by_evidence for tally in tallies])
+    heading("  copies (different by scheme stable) accepted by policy")
+    line("rules", [tally.copies for tally in tallies])
+    line("evidence", [tally.copies_by_evidence for tally in tallies])
+    heading("  machines by outcome of scheme stable")
+    for outcome in OUTCOMES:
+        line(str(outcome), [tally.outcomes[outcome] for tally in tallies])
+    without = tallies[0].rows - tallies[0].comparable
+    if without:
+        write(f"  {without} machines have no stable values on both sides: nothing is certain for them.")
