@@ -3,7 +3,7 @@
     python benchmarks/fleet/run.py                    writes benchmarks/fleet/RESULTS.md, about 15 minutes
     python benchmarks/fleet/run.py --short            small and quick, for CI; writes nothing
     python benchmarks/fleet/run.py --joint FILE       with the four sections drawn from a table of real machines
-    python benchmarks/fleet/run.py --only kernel      one part: kernel, files, clones, scaling, spark
+    python benchmarks/fleet/run.py --only kernel      one part: kernel, stable, files, clones, scaling, spark
     python benchmarks/fleet/run.py --json FILE        keeps the figures; `benchmarks/compare.py A.json B.json` compares
 
 Needs the group `bench-fleet`. A missed claim is printed and does not fail: machines are noisy.
@@ -28,8 +28,9 @@ from kernel import kernel
 from near import near
 from scaling import measure, scaling
 from spark_overhead import spark
+from stable import stable
 
-PARTS = {"kernel": kernel, "files": files, "clones": near, "scaling": scaling, "spark": spark}
+PARTS = {"kernel": kernel, "stable": stable, "files": files, "clones": near, "scaling": scaling, "spark": spark}
 _HEAD = """# Fleets: results
 
 Made by `python benchmarks/fleet/run.py` with CPython {python}, polars {polars}, duckdb {duckdb}, pandas {pandas} and
