@@ -54,14 +54,20 @@ class Input:
 
 
 @contextmanager
-def reading(arguments: Arguments, what: str, path: str | None = None) -> Iterator[Input]:
+def reading(arguments: Arguments, what: str, path: str | None = None, *, stable: bool = False) -> Iterator[Input]:
     """Open the fleet that a command line names, and the file of its rejects, which is kept as far as it came.
+
+    Args:
+        arguments: of the command line.
+        what: what is done with the rows, such as "checking".
+        path: the file; None for that of the command line.
+        stable: whether the command needs the columns of scheme `stable`.
 
     Raises:
         InputError: a file cannot be opened.
         Refused: the file of the rejects exists.
     """
-    fleet = opened(arguments, arguments.FLEET if path is None else path)
+    fleet = opened(arguments, arguments.FLEET if path is None else path, stable=stable)
     if arguments.rejects is None:
         yield Input(fleet, Rejects(), what)
         return
@@ -74,11 +80,12 @@ def reading(arguments: Arguments, what: str, path: str | None = None) -> Iterato
         raise InputError(f"it could not be written ({error.strerror})", where=arguments.rejects) from None
 
 
-def opened(arguments: Arguments, path: str) -> Fleet:
+def opened(arguments: Arguments, path: str, *, stable: bool = False) -> Fleet:
     """Return the fleet of a path, as the options say. Raises InputError, UsageError."""
     if arguments.unpack_limit < 1:
         raise UsageError(f"invalid --unpack-limit {arguments.unpack_limit}: must be 1 or more MiB")
-    return open_fleet(path, format=arguments.format, unpack_limit=arguments.unpack_limit * MEBIBYTE)
+    limit = arguments.unpack_limit * MEBIBYTE
+    return open_fleet(path, format=arguments.format, unpack_limit=limit, stable=stable)
 
 
 def warn_of_left_out(names: tuple[str, ...]) -> None:

@@ -32,7 +32,7 @@ from fingerprint.fleet.schema import (
     layout_of,
     normalized,
 )  # fmt: skip
-from fingerprint.fleet.stable_columns import STABLE_SIDES
+from fingerprint.fleet.stable_columns import is_of_stable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -148,7 +148,7 @@ def accepted(
                 reasons.setdefault(position, f"its {name} is not a time of the years 1 to 9999")
         elif name.partition(".")[0] in SIDES:
             columns[name] = for_core(column)
-        elif name.partition(".")[0] in STABLE_SIDES:
+        elif is_of_stable(name):
             columns[name] = stable_values(column, name, where)
         else:
             columns[name] = without_views(column)

@@ -14,7 +14,7 @@ from fingerprint.errors import InputError
 from fingerprint.fleet.io.arrow import batches_of
 from fingerprint.fleet.parallel import BatchStream, in_order, usual_threads
 from fingerprint.fleet.schema import NODE, OBSERVED
-from fingerprint.fleet.stable_columns import STABLE_NAMES, STABLE_SIDES
+from fingerprint.fleet.stable_columns import STABLE_NAMES, STABLE_SIDES, is_of_stable
 from fingerprint.rules.stable import Outcome
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def with_stable(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def has_stable(columns: Sequence[str]) -> bool:
     """Return whether one of the columns has values of scheme `stable`."""
-    return any(name.partition(".")[0] in STABLE_SIDES for name in columns)
+    return any(map(is_of_stable, columns))
 
 
 def stable_question_of(batch: pa.RecordBatch) -> StableQuestion:

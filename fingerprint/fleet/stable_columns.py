@@ -23,6 +23,11 @@ UNREADABLE = "?"
 INVENTORY_PREFIX = "stable."
 
 
+def is_of_stable(column: str) -> bool:
+    """Return whether a column, or the map or struct with this name, has values of scheme `stable`."""
+    return column.partition(".")[0] in STABLE_SIDES
+
+
 def stable_cells(collection: Collection) -> dict[str, str]:
     """Return attribute -> value for the columns of one side, without the attributes that the machine does not have."""
     cells = {a.name: UNREADABLE if a.unreadable else a.value for a in collection.attributes}

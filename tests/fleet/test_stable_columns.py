@@ -153,3 +153,29 @@ def test_bad_stable_values_reject_the_row(tmp_path: Path) -> None:
         "its current_stable has a value that is not a string",
         "it has half of a surrogate pair, which is not valid Unicode",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+@pytest.mark.parametrize("form", ["columns", "struct"])
+def test_stable_columns_are_read_only_where_they_are_needed(kind: str, form: str, tmp_path: Path) -> None:
+    table = pa.table({"node_id": ["a"], "saved.machine-id": ["x"], "current.machine-id": ["x"]})
+    for side, cells in zip(STABLE_SIDES, CELLS, strict=True):
+        if form == "struct":
+            table = table.append_column(side, pa.array([cells]))
+        for name, value in cells.items() if form == "columns" else ():
+            table = table.append_column(f"{side}.{name}", pa.array([value]))
+    file = tmp_path / f"fleet.{kind}"
+    if kind == "parquet":
+        pq.write_table(table, file)
+    else:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+    assert cells_of(file) == [CELLS]
+    [without] = open_fleet(file, stable=False).batches()
+    assert without.schema.names == ["node_id", "saved.machine-id", "current.machine-id"]
+    assert run("fleet", "check", str(file)).returncode == 0
+    assert run("fleet", "check", str(file), "--scheme", "stable").returncode == 0
+    assert "evidence" in run("fleet", "plan", str(file)).stdout
+    assert run("fleet", "pack", str(file), str(tmp_path / "packed.arrow")).returncode == 0
+    assert cells_of(tmp_path / "packed.arrow") == [CELLS]
+    assert run("fleet", "check", str(tmp_path / "packed.arrow"), "--scheme", "stable").returncode == 0

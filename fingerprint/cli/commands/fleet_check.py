@@ -60,7 +60,7 @@ def _show(given: Input, summary: Summary, arguments: Arguments) -> None:
 def _run_stable(arguments: Arguments) -> int:
     """Check a fleet by scheme `stable`."""
     summary = StableSummary()
-    with reading(arguments, "checking") as given, writing(arguments.to) as writer:
+    with reading(arguments, "checking", stable=True) as given, writing(arguments.to) as writer:
         for checked in check_stable(given.batches(), threads=arguments.threads):
             summary.add(checked)
             if writer:

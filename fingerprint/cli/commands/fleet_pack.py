@@ -20,7 +20,7 @@ def run(arguments: Arguments) -> int:
         raise UsageError(
             "digests cannot be written as JSON Lines", remedy="Name a file that ends with .arrow or .parquet"
         )
-    with reading(arguments, "packing") as given, TableWriter(arguments.TO) as writer:
+    with reading(arguments, "packing", stable=True) as given, TableWriter(arguments.TO) as writer:
         for batch in pack(given.batches(), threads=arguments.threads):
             writer.write(batch)
     if arguments.output == "json":

@@ -22,7 +22,7 @@ def run(arguments: Arguments) -> int:
     events = _words(arguments.event) or USUAL_EVENTS
     tolerated = (NOW, *(_words(arguments.tolerate) or ("reboot-dhcp",)))
     allowed = _percent(arguments.refused)
-    with reading(arguments, "planning") as given:
+    with reading(arguments, "planning", stable=True) as given:
         made = plan(given.batches(), events=tuple(dict.fromkeys((*events, *tolerated[1:]))), threads=arguments.threads)
     highest = {group: made.highest(group, tolerate=tolerated, refused=allowed) for group in sorted(made.groups)}
     if arguments.output == "json":

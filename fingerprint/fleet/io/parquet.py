@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from fingerprint.errors import InputError
 from fingerprint.fleet.io.buffers import FOREIGN_ERRORS, one_line, sound
 from fingerprint.fleet.schema import SIDES
-from fingerprint.fleet.stable_columns import STABLE_SIDES
+from fingerprint.fleet.stable_columns import is_of_stable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +28,19 @@ def rows_of(path: str) -> int:
     return int(_opened(path).metadata.num_rows)
 
 
-def batches(path: str, rejects: Rejects, names: Names) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the rows of a file, each batch with the number of its first row from 1. Raises InputError."""
+def batches(path: str, rejects: Rejects, names: Names, *, stable: bool = True) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield the rows of a file, each batch with the number of its first row from 1. Raises InputError.
+
+    Args:
+        path: the file.
+        rejects, names: as for every reader; a file without maps has neither.
+        stable: also read the columns of scheme `stable`.
+    """
     file = _opened(path)
     at = 1
     try:
         for batch in file.iter_batches(
-            BATCH_ROWS, columns=[name for name in file.schema_arrow.names if _is_wanted(name)]
+            BATCH_ROWS, columns=[name for name in file.schema_arrow.names if _is_wanted(name, stable)]
         ):
             yield at, sound(batch, path)
             at += batch.num_rows
@@ -44,8 +50,8 @@ def batches(path: str, rejects: Rejects, names: Names) -> Iterator[tuple[int, pa
         raise unreadable(path, "Parquet", error) from None
 
 
-def _is_wanted(name: str) -> bool:
-    return "." not in name or name.partition(".")[0] in (*SIDES, *STABLE_SIDES)
+def _is_wanted(name: str, stable: bool) -> bool:
+    return stable if is_of_stable(name) else "." not in name or name.partition(".")[0] in SIDES
 
 
 def _opened(path: str) -> Any:

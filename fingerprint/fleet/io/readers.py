@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from fingerprint.fleet.io.files import files_below, problem_of
 from fingerprint.fleet.io.parquet import unreadable
 from fingerprint.fleet.rejects import Accepted, Rejects, fleet_rows
 from fingerprint.fleet.schema import SIDES
+from fingerprint.fleet.stable_columns import is_of_stable
 from fingerprint.rules.ssm import MACHINE_ID
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class Fleet:
 
 
 def open_fleet(
-    path: str | os.PathLike[str], *, format: str | None = None, unpack_limit: int = tar.USUAL_LIMIT
+    path: str | os.PathLike[str], *, format: str | None = None, unpack_limit: int = tar.USUAL_LIMIT, stable: bool = True
 ) -> Fleet:
     """Return the fleet of a file or directory.
 
@@ -70,6 +72,7 @@ def open_fleet(
         path: a file, or a directory of files of one format, of vaults and snapshots, or of SSM Inventory.
         format: one of `FORMATS`; None to detect it from the name and the first bytes.
         unpack_limit: largest unpacked size of a compressed tar file in bytes.
+        stable: also read the columns of scheme `stable` of Parquet and Arrow, which most functions do not need.
 
     Raises:
         UsageError: the format is unknown, or the limit is not positive.
@@ -99,7 +102,7 @@ def open_fleet(
         )
     if kind == JSON_LINES:
         return _rows_of(name, kind, lambda rejects, names: _of_files(name, kind, jsonl.batches, rejects, names))
-    reader = parquet.batches if kind == PARQUET else _arrow
+    reader = partial(parquet.batches if kind == PARQUET else _arrow, stable=stable)
     rows = sum(parquet.rows_of(one) for one in _files_of(name, kind, Rejects())) if kind == PARQUET else None
     return Fleet(
         name, kind, rows,
@@ -218,11 +221,15 @@ def _with_hash(part: _Part) -> _Part:
     return where, first_row, batch
 
 
-def _arrow(path: str, rejects: Rejects, names: Names) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _arrow(path: str, rejects: Rejects, names: Names, *, stable: bool) -> Iterator[tuple[int, pa.RecordBatch]]:
     at = 1
     try:
         with pa.memory_map(path) as mapped:
             for batch in _arrow_batches(mapped):
+                if not stable:
+                    batch = batch.select(
+                        [place for place, name in enumerate(batch.schema.names) if not is_of_stable(name)]
+                    )
                 yield at, sound(batch, path)
                 at += batch.num_rows
     except FOREIGN_ERRORS as error:
