@@ -28,7 +28,7 @@ SERVERS = ("credentials serve", "local-service")
 PLAIN = (
     "completion", "credentials sources", "diagnose logs", "fleet check", "fleet clones", "fleet diff", "fleet plan",
     "fleet row", "match", "monitor prometheus", "s3-policy", "whatif", "threshold advise", "threshold get", "help",
-    "monitor nagios", "monitor watch",
+    "monitor nagios", "monitor watch", "guard", "guard install", "guard uninstall",
 )  # fmt: skip
 
 

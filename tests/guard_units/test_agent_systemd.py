@@ -14,6 +14,7 @@ import pytest
 from commandline import COMMAND
 from event_machines import before_and_after
 from fingerprint.agent.paths import UNITS
+from paths import DOCS
 from systemd_namespace import Systemd, until
 
 UNIT = UNITS[0]
@@ -46,8 +47,28 @@ WantedBy=boot.target
 # At its start it notes whether the rules accept the machine, which is what the agent checks.
 AGENT = f"""#!/bin/sh
 {PROGRAM} check >/dev/null 2>&1
-echo "rules: $?" >>/var/lib/starts
+case $? in 0) echo accept ;; 1) echo reject ;; *) echo unknown ;; esac >>/var/lib/starts
 exec sleep 1000
+"""
+# What the transcript calls `state`: some restarts later the last decision, the unit and the starts.
+STATE = f"""#!/bin/sh
+sleep {4 * PAUSE}
+n=0
+while [ $n -lt 200 ]; do
+    n=$((n + 1))
+    case $(systemctl show {UNIT} -p SubState --value) in
+        dead) break ;;
+        running) [ "$(cat /var/lib/starts | wc -l)" -gt "$(systemctl show {UNIT} -p NRestarts --value)" ] && break ;;
+    esac
+    sleep 0.1
+done
+grep -v '^ ' /var/lib/agent.log | grep -v '^fingerprint-guard' | tail -n 1
+systemctl show {UNIT} -p ActiveState -p SubState -p Result -p NRestarts | sort | paste -sd ' '
+if [ -e /var/lib/starts ]; then
+    echo "starts: $(wc -l </var/lib/starts), rules at the last one: $(tail -n 1 /var/lib/starts)"
+else
+    echo "starts: 0"
+fi
 """
 # The program sees a recorded machine where it compares; the name spaces have no hardware of their own.
 RECORDED = """
@@ -81,6 +102,8 @@ class Agent(Systemd):
         self.write(self.directory / "unit", AGENT_UNIT)
         self.put(self.directory / "unit", f"/etc/systemd/system/{UNIT}", "644")
         self.install_program()
+        self.write(self.directory / "state", STATE)
+        self.put(self.directory / "state", "/usr/local/bin/state", "755")
         self.systemctl("daemon-reload")
         self("systemctl", "reset-failed")
 
@@ -189,7 +212,7 @@ def test_an_unchanged_machine_starts_at_each_start(agent: Agent) -> None:
     agent.kill()
     runs(agent, 2)
     assert agent.states(UNIT, "NRestarts") == ["1"]
-    assert agent.started == ["rules: 0"] * 2
+    assert agent.started == ["accept"] * 2
     assert agent.log.count("Same machine, unchanged") == 2
     assert agent.record() == record
 
@@ -198,11 +221,11 @@ def test_a_kept_record_is_renewed_before_the_agent_starts(agent: Agent) -> None:
     record = agent.event("reinstalled")
     agent.systemctl("start", UNIT)
     runs(agent, 1)
-    assert agent.started == ["rules: 1"]
+    assert agent.started == ["reject"]
     agent.systemctl("stop", UNIT)
     start(agent)
     runs(agent, 2)
-    assert agent.started == ["rules: 1", "rules: 0"]
+    assert agent.started == ["reject", "accept"]
     assert "Same machine, and its record is renewed" in agent.log
     present = agent.record()
     assert present["fingerprint"] == record["fingerprint"]
@@ -293,6 +316,44 @@ def test_the_agent_starts_where_the_guard_is_broken(agent: Agent, broken: Any) -
     runs(agent, 2)
 
 
+def test_status_names_a_program_that_is_gone_and_its_remedy(agent: Agent) -> None:
+    agent.event("agent-restart")
+    agent.run("guard", "install")
+    removed(agent)
+    done = agent(COMMAND, "guard", "status", "--output", "json")
+    assert done.returncode == 1, done.stdout
+    [found] = json.loads(done.stdout)["units"]
+    [finding] = found["findings"]
+    assert (found["works"], finding["text"]) == (
+        False, f"it does not work: {PROGRAM} is missing; the agent starts without it"
+    )  # fmt: skip
+    done = agent("sh", "-c", finding["command"].removeprefix("sudo "))
+    assert done.returncode == 0, done.stderr
+    assert agent(COMMAND, "guard", "status").returncode == 0
+
+
+@pytest.mark.parametrize("broken", [interpreter_removed, import_broken, killed], ids=lambda one: one.__name__)
+def test_status_reports_a_program_that_does_not_work(agent: Agent, broken: Any) -> None:
+    agent.event("agent-restart")
+    agent.run("guard", "install")
+    broken(agent)
+    done = agent(COMMAND, "guard", "status", "--output", "json")
+    assert done.returncode == 1, done.stdout
+    [found] = json.loads(done.stdout)["units"]
+    assert (found["works"], found["decision"]) == (False, None)
+    assert found["findings"][0]["text"].startswith("it does not work: ")
+
+
+def test_status_prints_the_last_decision_and_the_present_one(agent: Agent) -> None:
+    agent.event("clone")
+    start(agent)
+    skipped(agent, "0")
+    answer = json.loads(agent.run("guard", "status", "--output", "json"))
+    assert (answer["lastRun"]["decision"], answer["lastRun"]["blocks"]) == ("copy", True)
+    [found] = answer["units"]
+    assert (found["works"], found["decision"], found["blocks"]) == (True, "copy", True)
+
+
 def test_a_hanging_guard_is_ended_and_the_agent_starts(agent: Agent) -> None:
     agent.event("clone")
     agent.run("guard", "install", "--on-mismatch", "block", "--limit", "1")
@@ -363,3 +424,34 @@ def test_a_unit_with_a_short_time_limit_needs_one_too(agent: Agent) -> None:
     assert done.returncode == 4
     assert "TimeoutStartSec= of amazon-ssm-agent.service is 40 s" in done.stderr
     agent.run("guard", "install", "--limit", "20")
+
+
+# By the comments of the transcript.
+SCENES = {
+    "Nothing changed": "agent-restart", "The system was installed again on the same hardware": "reinstalled",
+    "A copy on other hardware, which is allowed": "clone", "A copy on other hardware": "clone",
+    "A copy on other hardware, and the program is gone": "clone",
+}  # fmt: skip
+
+
+def transcript() -> list[str]:
+    text = (DOCS / "guard.md").read_text().partition("```console\n")[2].partition("```")[0]
+    return text.splitlines()
+
+
+def test_the_transcript_of_the_page_is_what_systemd_does(agent: Agent) -> None:
+    """All of it is run, and the page is compared with what came out."""
+    done = []
+    for line in transcript():
+        if line.startswith("# "):
+            agent.prepare()
+            agent.event(SCENES[line[2:]])
+        if not line.startswith(("# ", "$ ")):
+            continue
+        done.append(line)
+        if line.startswith("$ "):
+            ran = agent("sh", "-c", f"export PATH=/usr/local/bin:$PATH; {line[2:]}")
+            assert ran.returncode == 0, ran.stderr
+            done += ran.stdout.splitlines()
+    assert {line[2:] for line in done if line.startswith("# ")} == SCENES.keys()
+    assert done == transcript(), "\n".join(done)

@@ -10,7 +10,7 @@ from fingerprint.agent.paths import UNITS
 from fingerprint.answers.guard_units import guard_install_answer, guard_status_answer, guard_uninstall_answer
 from fingerprint.cli.conclusion import print_row
 from fingerprint.cli.context import machine_of, vault_of
-from fingerprint.cli.output import colored, folded, print_json, step, write
+from fingerprint.cli.output import colored, folded, print_json, step, write, write_data
 from fingerprint.cli.service_files import service_path, this_program
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
@@ -87,7 +87,7 @@ def _install(arguments: Arguments) -> int:
         ))  # fmt: skip
         return EXIT_OK
     _print_changes(changes, arguments)
-    print_row("Runs", " ".join(command))
+    _print_command(command)
     _print_following(following, reloaded, arguments)
     return EXIT_OK
 
@@ -204,6 +204,13 @@ def _print_changes(changes: list[tuple[str, str, str]], arguments: Arguments) ->
         write(f"  {path}")
 
 
+def _print_command(command: tuple[str, ...]) -> None:
+    # Not folded, so that it can be copied; imported here, as only text has it.
+    from shlex import join
+
+    write_data(f"  {'Runs':9}{printable(join(command))}")
+
+
 def _print_following(following: list[str], reloaded: bool, arguments: Arguments) -> None:
     if reloaded:
         print_row("systemd", "has read it; it applies from the next start of the agent on")
@@ -264,7 +271,7 @@ def _print_unit(one: UnitStatus, arguments: Arguments) -> None:
         write(colored(line, color, arguments))
     print_row("Drop-in", one.drop_in.path)
     if one.drop_in.command:
-        print_row("Runs", printable(" ".join(one.drop_in.command)))
+        _print_command(one.drop_in.command)
     if one.decision:
         word = "its agent would not start" if one.blocks else "its agent may start"
         print_row("Now", printable(f"{one.decision}: {word}: {one.why}"))
