@@ -97,6 +97,26 @@ def path_of(unit: str) -> str:
     return f"{UNIT_DIRECTORIES[0]}/{unit}.d/{FILE}"
 
 
+def replaceable(program: str) -> str:
+    """Return the file or directory by which another user than root could replace a program; "" if none could.
+
+    Args:
+        program: an absolute path of this host.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    path = os.path.realpath(program)
+    while True:
+        status = os.stat(path)
+        shared = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+        if status.st_uid != 0 or shared:
+            return path
+        if path == os.path.dirname(path):
+            return ""
+        path = os.path.dirname(path)
+
+
 def limit_of(one: DropIn) -> int | None:
     """Return the seconds after which the command of a drop-in ends itself; None if that is unknown."""
     following = dict(zip(one.command, one.command[1:], strict=False)).get("--limit", "")

@@ -417,6 +417,13 @@ def test_a_drop_in_that_systemd_has_not_read_is_a_finding(agent: Agent) -> None:
     assert json.loads(agent.run("guard", "status", "--output", "json"))["units"][0]["findings"] == []
 
 
+def test_a_program_of_another_user_is_refused(agent: Agent) -> None:
+    assert agent("chown", "65534", PROGRAM).returncode == 0
+    done = agent(COMMAND, "guard", "install", "--program", PROGRAM)
+    assert (done.returncode, "another user can replace the program" in done.stderr) == (4, True)
+    assert agent.states(UNIT, "DropInPaths") == [""]
+
+
 def test_a_unit_with_a_short_time_limit_needs_one_too(agent: Agent) -> None:
     agent("sh", "-c", f"sed -i 's/^Type=simple/&\\nTimeoutStartSec=40/' /etc/systemd/system/{UNIT}")
     agent.systemctl("daemon-reload")

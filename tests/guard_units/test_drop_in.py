@@ -12,7 +12,7 @@ import pytest
 
 from commandline import COMMAND
 from fingerprint.guard import BLOCKED
-from fingerprint.guard_units.drop_in import content, script_of
+from fingerprint.guard_units.drop_in import content, replaceable, script_of
 from nobody import NOBODY
 
 TIMEOUT = "/usr/bin/timeout"
@@ -220,3 +220,29 @@ def test_the_drop_in_has_one_setting_only() -> None:
     settings = [line for line in lines if not line.startswith("#")]
     assert settings[0] == "[Service]"
     assert [line.partition("=")[0] for line in settings[1:]] == ["ExecCondition"]
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root owns what root may run")
+@pytest.mark.parametrize("changed", ["owner", "mode", "directory", "link", "sticky", ""])
+def test_a_program_that_another_user_can_replace_is_known(tmp_path: Path, changed: str) -> None:
+    inner = tmp_path / "bin"
+    inner.mkdir(mode=0o755)
+    path = Path(program(inner, "exit 0"))
+    named, expected = path, ""
+    if changed == "owner":
+        os.chown(path, NOBODY, NOBODY)
+        expected = str(path)
+    elif changed == "mode":
+        path.chmod(0o777)
+        expected = str(path)
+    elif changed == "directory":
+        os.chown(inner, NOBODY, NOBODY)
+        expected = str(inner)
+    elif changed == "link":
+        path.chmod(0o777)
+        named = tmp_path / "link"
+        named.symlink_to(path)
+        expected = str(path)
+    elif changed == "sticky":
+        inner.chmod(0o1777)
+    assert replaceable(str(named)) == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from fingerprint._io.permissions import is_root
 from fingerprint._io.text import printable
 from fingerprint.agent.paths import UNITS
 from fingerprint.answers.guard_units import guard_install_answer, guard_status_answer, guard_uninstall_answer
@@ -133,6 +134,12 @@ def _command(machine: Machine, arguments: Arguments) -> tuple[str, ...]:
     if status.kind != "file" or not status.mode & 0o111:
         raise UsageError(
             "the program cannot be run: it is no executable file", where=program, remedy="Name it with --program"
+        )  # fmt: skip
+    foreign = drop_in.replaceable(program) if not machine.elsewhere and is_root() else ""
+    if foreign:
+        raise Refused(
+            "another user can replace the program, which root would run at each start", where=foreign,
+            remedy="Install the program for root, such as in /opt or /usr/local, and name it with --program",
         )  # fmt: skip
     if not 1 <= arguments.limit <= 3600:
         raise UsageError(f"invalid --limit {arguments.limit}: must be 1 to 3600 seconds", remedy="Leave it out for 60")
