@@ -14,7 +14,7 @@ from fingerprint.gate import Gate, keep_evidence, record_rest, renew, require_st
 from fingerprint.rules.ssm import in_words
 from fingerprint.types import Collection, Reason, Value, Vocabulary
 from fingerprint.vault import FINGERPRINT_KEY
-from fingerprint.vault.evidence import MATCHED
+from fingerprint.vault.evidence import MATCHED, record_tag
 from fingerprint.vault.files import Directory
 from fingerprint.vault.history import KEPT, REFRESHED
 from fingerprint.vault.journal import sealed, unsealed
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
     from fingerprint.machine.base import Machine
-    from fingerprint.observation import Comparison
+    from fingerprint.observation import Comparison, Observation
     from fingerprint.rules.certainty import Ruling
     from fingerprint.vault import Vault
     from fingerprint.vault.edit import VaultEdit
@@ -77,6 +77,7 @@ class GuardRun(Value):
         command: the command that does it; "" for none.
         written: whether the vault or its evidence was written, or would be.
         dry_run: whether nothing was written, as it was asked for.
+        record: the record that was compared, see `record_tag`; "" for none.
     """
 
     at: str
@@ -87,6 +88,7 @@ class GuardRun(Value):
     command: str = ""
     written: bool = False
     dry_run: bool = False
+    record: str = ""
 
 
 def run_guard(
@@ -142,10 +144,11 @@ class _Run:
         observed = self._gate.observe()
         if isinstance(observed, Collection):
             return GuardRun(at, Decision.UNKNOWN, False, "this vault has no fingerprint yet: nothing to compare with")
+        record = record_tag(observed.record)
         if observed.verdict.match:
-            found = self._of_match(at, observed)
+            found = self._of_match(at, observed).replace(record=record)
             return found.replace(written=True) if self._keep_first_evidence(observed, found) else found
-        return self._of_mismatch(at, observed)
+        return self._of_mismatch(at, observed).replace(record=record)
 
     def _of_match(self, at: str, observed: Comparison) -> GuardRun:
         if observed.unchanged:
@@ -276,7 +279,29 @@ def last_run(vault: Vault) -> GuardRun | None:
     except (KeyError, ValueError):
         # Of another version, or damaged: it is replaced by the next run.
         return None
-    return GuardRun(at, decision, blocks, why, remedy, command, written)
+    return GuardRun(at, decision, blocks, why, remedy, command, written, record=str(kept.get("record", "")))
+
+
+def stands(run: GuardRun, observed: Observation) -> bool:
+    """Return whether a run found a copy or a machine that is rejected, and would again: nothing changed since.
+
+    Args:
+        run: the run; one that found nothing is not noted, so it may be an old one.
+        observed: the machine and its vault now.
+    """
+    from fingerprint.rules.certainty import rule_on
+
+    now = observed.comparison
+    bad = run.decision in (Decision.COPY, Decision.REJECTED)
+    if not bad or now is None or now.unchanged or record_tag(now.record) != run.record:
+        return False
+    ruling = rule_on(None if observed.stable is None else observed.stable.verdict)
+    return ruling.is_different if now.verdict.match else not ruling.is_same
+
+
+def blocks_now(run: GuardRun, observed: Observation) -> bool:
+    """Return whether a run kept the agent from starting, and would again, see `stands`."""
+    return run.blocks and stands(run, observed)
 
 
 def _note(vault: Vault, found: GuardRun) -> None:
@@ -284,6 +309,7 @@ def _note(vault: Vault, found: GuardRun) -> None:
     entry = {
         "schemaVersion": _SCHEMA_VERSION, "at": found.at, "decision": str(found.decision), "blocks": found.blocks,
         "why": found.why, "remedy": found.remedy, "command": found.command, "written": found.written,
+        "record": found.record,
     }  # fmt: skip
     try:
         name = f"{vault.state_key}.json"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from fingerprint._io.times import utc
 from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
+from fingerprint.diagnose.checks.agent import restart_command
 from fingerprint.diagnose.checks.replaced_key import AHEAD
 from fingerprint.diagnose.checks.vault import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.checks.waiting import wait_of
 from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
 from fingerprint.diagnose.result import (
+    BLOCKED,
     DO_NOT_RESTART,
     IDS_MOVED,
     LIMITED,
@@ -32,6 +34,7 @@ from fingerprint.diagnose.waiting_cause import (
 )
 from fingerprint.errors import FingerprintError
 from fingerprint.explanation.remedies import BACKUP
+from fingerprint.guard import last_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +79,7 @@ def _elsewhere(finding: Finding, rest: Conclusion | None) -> Conclusion:
 
 def _of(site: Site, results: Sequence[Result]) -> Conclusion:
     found = {result.name: result.finding for result in results}
-    for conclude_if in (_waiting, _not_registered, _broken, _already_lost, _about_to, _stopped):
+    for conclude_if in (_blocked, _waiting, _not_registered, _broken, _already_lost, _about_to, _stopped):
         conclusion = conclude_if(site, found)
         if conclusion is not None:
             return conclusion
@@ -98,6 +101,20 @@ def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple
         return [*steps]
     restart = restart_step(site)
     return [*(step for step in steps if step != restart), fix, *(step for step in steps if step == restart)]
+
+
+def _blocked(site: Site, found: dict[str, Finding]) -> Conclusion | None:
+    if tag_of(found, "guard-run") != BLOCKED:
+        return None
+    finding = found["guard-run"]
+    run = last_run(site.vault)
+    if run is None:
+        return None
+    others = remedies_of(site) if tag_of(found, "fingerprint") == "differs" else []
+    steps = list(dict.fromkeys((*steps_of(finding), *others, ("Then start the agent", restart_command(site)))))
+    head = f"The agent does not run: the guard blocks its start since {run.at}"
+    text = f"{head}, because {run.why}. {_do(steps)}"
+    return Conclusion("not-running", text, run.at, "guard-run", tuple(steps), head, run.why, _evidence(finding))
 
 
 def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:

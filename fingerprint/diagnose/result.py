@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 NOT_ON_DISK = "not-on-disk"
 # Tag of the check `guard` on a machine without SMBIOS hardware; its first evidence says what the agent compares there.
 LIMITED = "limited"
+# Tag of the check `guard-run` where the agent does not run because of it.
+BLOCKED = "blocked"
 # Reason of the checks that apply to an installed agent only.
 NOT_INSTALLED = "the agent is not installed"
 # Tags of the check `collector`, by which the cause of a wait is named.

@@ -57,6 +57,20 @@ def service_environment(machine: Machine, path: str) -> dict[str, str]:
     }
 
 
+def start_conditions(machine: Machine) -> tuple[tuple[str, ...], ...] | None:
+    """Return the words of each `ExecCondition=` of the agent's unit; None without a unit that can be read."""
+    files = list(_unit_files(machine))
+    if not files:
+        return None
+    found: list[tuple[str, ...]] = []
+    for text in files:
+        for name, value in _lines(text):
+            if name == "ExecCondition":
+                # An empty value clears those before.
+                found = [*found, tuple(unit_words(value))] if value else []
+    return tuple(found)
+
+
 def service_locale(machine: Machine) -> dict[str, str]:
     """Return the locale that the service manager gives to services, from the files of the machine."""
     for path in (_LOCALE, _LOCALE_OF_DEBIAN):

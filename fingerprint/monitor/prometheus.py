@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from fingerprint._io.atomic import AtomicFile
-from fingerprint.errors import InputError
+from fingerprint._io.times import seconds_of
+from fingerprint.errors import InputError, VaultError
 from fingerprint.observation import UNKNOWN
 from fingerprint.rules.ssm import THRESHOLD_DISABLED
 from fingerprint.types import Reason, Status, Value
@@ -60,7 +61,7 @@ def metrics(result: CheckResult, vault: Vault) -> tuple[Metric, ...]:
              "will-hibernate" in result.conditions),
         _one("fingerprint_regenerated", "Whether a mismatch replaced the fingerprint already.", result.regenerated),
     ]  # fmt: skip
-    found += _of_the_next_check(result)
+    found += [*_of_the_next_check(result), *_of_the_guard(result, vault)]
     if result.compared is None:
         kind = type(result.error).__name__
         found.append(Metric("fingerprint_check_error", "Why the check reached no verdict.", ((("kind", kind), 1.0),)))
@@ -110,6 +111,29 @@ def _of_the_next_check(result: CheckResult) -> list[Metric]:
             _one("fingerprint_next_check_timestamp_seconds", "Time of that check, if it is known.", check.at),
             _one("fingerprint_next_check_seconds", "Seconds from this check until then.", check.seconds_left),
         ]
+    return found
+
+
+def _of_the_guard(result: CheckResult, vault: Vault) -> list[Metric]:
+    """Return the metrics of the guard's last run that found a change; none without one."""
+    from fingerprint.guard import Decision, blocks_now, last_run
+
+    try:
+        run = last_run(vault)
+    except VaultError:
+        # Another user's: `fingerprint_check_success` says that the vault cannot be read, either.
+        return []
+    if run is None:
+        return []
+    found = [
+        Metric("fingerprint_guard_decision", "What the guard found when it last found a change.",
+               tuple((("decision", str(one)), float(one == run.decision)) for one in Decision.members())),
+        _one("fingerprint_guard_blocks", "Whether the guard keeps the agent from starting.",
+             blocks_now(run, result.observation)),
+    ]  # fmt: skip
+    at = seconds_of(run.at)
+    if at is not None:
+        found.append(_one("fingerprint_guard_run_timestamp_seconds", "Time of that run.", at))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.errors import VaultError
 from fingerprint.observation import UNKNOWN, Observation
 from fingerprint.types import Reason, Value
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from fingerprint.agent.forecast import Forecast
     from fingerprint.errors import FingerprintError
+    from fingerprint.guard import GuardRun
     from fingerprint.machine.base import Machine
     from fingerprint.observation import Comparison
     from fingerprint.types import Verdict
@@ -22,9 +24,10 @@ VACUOUS = "vacuous"
 WEAK_ID = "weak-id"
 COPY = "copy"
 WILL_HIBERNATE = "will-hibernate"
+BLOCKED = "blocked"
 NEVER = "never"
 _HALF = 50
-CONDITIONS = (ANY_DRIFT, IP_ALONE, VACUOUS, WEAK_ID, COPY, WILL_HIBERNATE, NEVER)
+CONDITIONS = (ANY_DRIFT, IP_ALONE, VACUOUS, WEAK_ID, COPY, WILL_HIBERNATE, BLOCKED, NEVER)
 
 
 class CheckResult(Value):
@@ -36,6 +39,7 @@ class CheckResult(Value):
         observation: the machine and its vault.
         conditions: those that hold.
         forecast: what the agent will do and when; None for an unchanged machine and where no agent can run.
+        blocked: the run of the guard that keeps the agent from starting; None if none does, or it was not asked for.
     """
 
     at: float
@@ -43,6 +47,7 @@ class CheckResult(Value):
     observation: Observation
     conditions: tuple[str, ...]
     forecast: Forecast | None = None
+    blocked: GuardRun | None = None
 
     @property
     def compared(self) -> Comparison | None:
@@ -77,7 +82,7 @@ def check_host(vault: Vault, machine: Machine, *, timeout: float | None = None, 
         vault: the vault.
         machine: the machine.
         timeout: seconds for each command.
-        also: conditions that take a second collection and are evaluated only if named here: "copy".
+        also: conditions that take more than a collection and are evaluated only if named here: "copy", "blocked".
     """
     machine = machine.keeping()
     begin = machine.monotonic()
@@ -97,8 +102,10 @@ def check_host(vault: Vault, machine: Machine, *, timeout: float | None = None, 
         held.append(WEAK_ID)
     if COPY in also and _is_copy(found, verdict):
         held.append(COPY)
+    blocked = _blocking_run(vault, found) if BLOCKED in also and verdict.changed else None
     forecast = found.forecast
-    return CheckResult(machine.now(), machine.monotonic() - begin, found, (*held, *lost), forecast)
+    last = () if blocked is None else (BLOCKED,)
+    return CheckResult(machine.now(), machine.monotonic() - begin, found, (*held, *lost, *last), forecast, blocked)
 
 
 def _by_address_alone(verdict: Verdict) -> bool:
@@ -112,6 +119,17 @@ def _by_address_alone(verdict: Verdict) -> bool:
     from fingerprint.rules.whatif import with_another_address
 
     return not with_another_address(verdict).match
+
+
+def _blocking_run(vault: Vault, found: Observation) -> GuardRun | None:
+    from fingerprint.guard import blocks_now, last_run
+
+    try:
+        run = last_run(vault)
+    except VaultError:
+        # Unknown, as for a user who may not read our state; the vault itself says so.
+        return None
+    return run if run is not None and blocks_now(run, found) else None
 
 
 def _is_copy(found: Observation, verdict: Verdict) -> bool:

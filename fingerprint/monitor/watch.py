@@ -8,7 +8,7 @@ import secrets
 from fingerprint.errors import FingerprintError
 from fingerprint.monitor.prometheus import exposition, metrics, write_textfile
 from fingerprint.monitor.sd_notify import Notifier
-from fingerprint.monitor.status import WILL_HIBERNATE, check_host
+from fingerprint.monitor.status import BLOCKED, WILL_HIBERNATE, check_host
 from fingerprint.monitor.wake import END, TIME, Waker
 from fingerprint.observation import REJECTED
 from fingerprint.rules.ssm import in_words
@@ -132,7 +132,7 @@ class Watcher:
             self._notifier.notify("WATCHDOG=1")
 
     def _check(self) -> CheckResult:
-        result = check_host(self._vault, self._machine, timeout=self._timeout)
+        result = check_host(self._vault, self._machine, timeout=self._timeout, also=(BLOCKED,))
         if self._textfile:
             try:
                 write_textfile(self._textfile, exposition(metrics(result, self._vault)))

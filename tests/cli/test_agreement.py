@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from commandline import environment, run
+from fingerprint.guard import Decision
 from fingerprint.testing.local_service import LocalService
+from guarded_machines import GuardedMachine
 from identity_machines import FINDING, MACHINES, NO_RECORD, OK, UNKNOWN, KnownMachine
 from shared import CASES
 
@@ -104,3 +106,50 @@ def test_every_command_says_the_same_of_a_machine_from_the_field(snapshot: Path,
         # They have no verdict where there is no record; the others say what that means.
         del found["check"], found["explain"]
     assert len(set(found.values())) == 1, found
+
+
+# Event, whether the guard may block -> what it decides, and whether it keeps the agent from starting.
+GUARDED = (
+    ("agent-restart", True, "", False), ("reinstalled", True, "kept", False), ("dhcp-lease", True, "accepted", False),
+    ("clone", True, "copy", True), ("clone", False, "copy", False), ("clone-new-id", True, "rejected", True),
+    ("clone-new-id", False, "rejected", False), ("cross-hypervisor-move", True, "rejected", True),
+    ("cross-hypervisor-same-ip", True, "accepted", False),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "block", "decision", "blocks"), GUARDED)
+@pytest.mark.parametrize("undone", [False, True])
+def test_every_command_says_whether_the_guard_blocks(
+    tmp_path: Path, event: str, block: bool, decision: str, blocks: bool, undone: bool
+) -> None:
+    """Also after the machine is as it was: no command keeps what the guard would not decide again."""
+    machine = GuardedMachine(tmp_path, event)
+    machine.happens()
+    machine.starts(block=block)
+    if undone:
+        machine.is_undone()
+        if decision == "kept":
+            # Its record is that of the time after the event.
+            return
+    blocks = blocks and not undone
+    samples = dict(
+        text.rsplit(" ", 1) for text in machine("monitor", "prometheus").stdout.splitlines() if text[:1] != "#"
+    )
+    shown = [
+        str(one) for one in Decision.members() if samples.get(f'fingerprint_guard_decision{{decision="{one}"}}') == "1"
+    ]
+    assert shown == ([decision] if decision else [])
+    if decision:
+        assert float(samples["fingerprint_guard_blocks"]) == blocks
+    assert (machine("monitor", "nagios", "-w", "never", "-c", "blocked").returncode == 2) == blocks
+    # By default it is never green, and a machine that the rules reject is CRITICAL, as ever.
+    level = machine("monitor", "nagios").returncode
+    assert not blocks or level == (2 if decision == "rejected" else 1)
+    watched = json.loads(machine("monitor", "watch", "--checks", "1", "--output", "json").stdout.splitlines()[0])
+    assert ("blocked" in watched["conditions"]) == blocks
+    found = machine.json("diagnose")
+    [check] = [one for one in found["checks"] if one["name"] == "guard-run"]
+    assert (check["outcome"] == "fail") == blocks
+    assert ((found["conclusion"]["state"], found["conclusion"]["because"]) == ("not-running", "guard-run")) == blocks
+    would = machine("guard", "--dry-run", *(["--on-mismatch", "block"] if block else []))
+    assert (would.returncode == 1) == blocks

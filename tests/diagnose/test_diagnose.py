@@ -177,9 +177,9 @@ CASES: list[tuple[str, Change, str, str]] = [
 ]  # fmt: skip
 # Other tests have these fail and pass: on a Windows machine in test_diagnose_windows.py, over sockets in
 # test_diagnose_network.py and checks/test_{metadata,releases,s3_buckets}.py, of the order of credentials on a copied
-# disk below.
+# disk below; `guard-run` in a file of its own.
 ELSEWHERE = {
-    "wmi", "collector", "image-state", "imds", "clock", "s3-buckets", "credential-order", "published",
+    "guard-run", "wmi", "collector", "image-state", "imds", "clock", "s3-buckets", "credential-order", "published",
     *(check.name for check in CHECKS if check.name.startswith("endpoint-")),
 }  # fmt: skip
 

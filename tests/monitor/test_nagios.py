@@ -223,7 +223,7 @@ def test_copy_that_the_agents_rules_accept_is_reported(tmp_path: Path, event: st
 
 def test_most_severe_condition_is_reported(setup: Setup) -> None:
     setup.is_now(**changed(*ONLY_ADDRESS))
-    every = "never,any-drift,ip-alone,vacuous,copy,will-hibernate"
+    every = "never,any-drift,ip-alone,vacuous,copy,will-hibernate,blocked"
     assert asked(setup, "-c", every).text.startswith("only the same IP address keeps it")
     assert setup("threshold", "set", "11").returncode == 0
     assert asked(setup, "-c", every).text.startswith("any host with this hardware ID passes")
@@ -267,7 +267,7 @@ def test_unknown_condition_is_reported_with_the_valid_ones(
     answer = asked(setup, *words)
     assert (answer.state, answer.items) == (UNKNOWN, {})
     assert answer.text.startswith("no such condition: '")
-    assert "any-drift, ip-alone, vacuous, weak-id, copy, will-hibernate, never" in answer.text
+    assert "any-drift, ip-alone, vacuous, weak-id, copy, will-hibernate, blocked, never" in answer.text
 
 
 @pytest.mark.parametrize("words", [("--bogus",), ("-w",), ("more",), ("--timeout", "no"), ("--output", "xml")])

@@ -130,6 +130,18 @@ def disabled(setup: Setup) -> None:
     assert setup("threshold", "set", "--", "-1").returncode == 0
 
 
+def accepted(setup: Setup) -> None:
+    """Let the guard find a change that the agent accepts."""
+    changed(setup)
+    assert setup("guard").returncode == 0
+
+
+def blocked(setup: Setup) -> None:
+    """Let the guard block the start of an agent that would be rejected."""
+    refused(setup)
+    assert setup("guard", "--on-mismatch", "block").returncode == 1
+
+
 def emptied(setup: Setup) -> None:
     write_record(setup, hardware_hash=None)
 
@@ -469,7 +481,7 @@ def rules_of_the_page() -> str:
 
 def test_page_names_every_metric_and_no_other(setup: Setup) -> None:
     names: set[str] = set()
-    for case in (healthy, soon, missing):
+    for case in (healthy, soon, missing, accepted):
         case(setup)
         names |= set(parsed(setup("monitor", "prometheus").stdout))
     page = DOC.read_text()
@@ -496,6 +508,8 @@ def test_promtool_accepts_the_rules_of_the_page(tmp_path: Path) -> None:
         (soon, {"FingerprintWillHibernate", "FingerprintLostSoon", "FingerprintChanged"}),
         (missing, {"FingerprintUnknown"}),
         (disabled, {"FingerprintGuardVacuous"}),
+        (accepted, {"FingerprintChanged"}),
+        (blocked, {"FingerprintWillHibernate", "FingerprintChanged", "FingerprintBlocked"}),
     ],
     ids=lambda one: one.__name__ if callable(one) else "",
 )
@@ -510,7 +524,8 @@ def test_rules_of_the_page_fire_for_their_metrics(setup: Setup, tmp_path: Path, 
                 number = 24 * 3600
             elif name == "fingerprint_next_check_timestamp_seconds":
                 number = 24 * 3600 + 600
-            keys = {"fingerprint_rule": "rule", "fingerprint_check_error": "kind", "fingerprint_next_check": "when"}
+            keys = {"fingerprint_rule": "rule", "fingerprint_check_error": "kind", "fingerprint_next_check": "when",
+                    "fingerprint_guard_decision": "decision"}  # fmt: skip
             key = keys.get(name, "attribute")
             labels = f'{{{key}="{label}"}}' if label else ""
             series.append({"series": f"{name}{labels}", "values": f"{number}x1440"})

@@ -12,6 +12,7 @@ from fingerprint.cli.output import aimed, write, write_data
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.monitor.status import (
     ANY_DRIFT,
+    BLOCKED,
     CONDITIONS,
     COPY,
     IP_ALONE,
@@ -43,7 +44,7 @@ _WORDS = {
 
 def run(arguments: Arguments) -> int:
     try:
-        warning = _conditions(arguments.warning, f"{ANY_DRIFT},{WEAK_ID}")
+        warning = _conditions(arguments.warning, f"{ANY_DRIFT},{WEAK_ID},{BLOCKED}")
         critical = _conditions(arguments.critical, WILL_HIBERNATE)
         result = check_host(
             vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical
@@ -98,8 +99,13 @@ def _unknown(result: CheckResult) -> str:
 
 
 def _reason(condition: str, result: CheckResult) -> str:
+    if condition == BLOCKED and result.blocked is not None:
+        return f"the guard blocks the agent's start since {result.blocked.at}: {result.blocked.why}"
     if condition == WILL_HIBERNATE:
         first = result.observation.problems[0]
+        if first.kind == REJECTED and result.blocked is not None:
+            # It cannot compare before it starts.
+            return _reason(BLOCKED, result)
         if first.kind == REJECTED:
             return f"the agent will hibernate {_when(result)}: {_score(result)}"
         return first.text

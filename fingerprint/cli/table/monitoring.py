@@ -13,9 +13,9 @@ COMMANDS = (
         "Conditions: any-drift (an attribute changed), ip-alone (only the same address keeps it), vacuous (any\n"
         "host with this hardware ID passes), weak-id (the hardware ID is blank, zeros or otherwise invalid), copy\n"
         "(scheme stable sees another machine), will-hibernate (the agent stores a new fingerprint at its next check,\n"
-        "or has), never.",
+        "or has), blocked (`fingerprint guard` keeps the agent from starting), never.",
         options=(
-            Option("--warning", "conditions of WARNING (else any-drift,weak-id)", "CONDITIONS", short="-w"),
+            Option("--warning", "conditions of WARNING (else any-drift,weak-id,blocked)", "CONDITIONS", short="-w"),
             Option("--critical", "conditions of CRITICAL (else will-hibernate)", "CONDITIONS", short="-c"),
             TEXT_ONLY,
         ),

@@ -141,6 +141,9 @@ def _not_running(site: Site, unit: dict[str, str] | None, described: list[str]) 
         return down(f" yet: its service is in the state {active} ({sub})", remedy="Repeat the check in a minute, and "
                     "read its journal if it stays so", command=journal_command(name))  # fmt: skip
     details = details_of(site.machine, name)
+    if active == "inactive" and details.get("Result") == "exec-condition":
+        return down(": a command of its unit (ExecCondition=) did not let it start", *_drop_ins(details),
+                    remedy="See whether it was the guard", command="fingerprint diagnose --only guard-run")  # fmt: skip
     if active == "inactive" and any(_was_refused(details, kind) for kind in ("Condition", "Assert")):
         met = condition_in(journal_of(site.machine, name))
         return down(f": a condition of its unit is not met{f' ({met})' if met else ''}", *_drop_ins(details),
