@@ -123,10 +123,30 @@ def run_guard(
     except Exception as error:
         # Whatever it is, a healthy agent must start.
         found = GuardRun(at, Decision.UNKNOWN, False, f"unexpected {type(error).__name__}: {error}")
+    if found.decision == Decision.UNKNOWN and not dry_run:
+        # The agent may read what could not be read here, and reject the machine by it.
+        _try_to_keep_safe(vault)
     found = found.replace(dry_run=dry_run)
     if not dry_run and found.decision != Decision.UNCHANGED:
         _note(vault, found)
     return found
+
+
+def _keep_safe(vault: Vault) -> None:
+    """Keep the record in the history, unless it is there: the agent may replace it next."""
+    data = vault.raw(FINGERPRINT_KEY)
+    if data is None or vault.history.mentions(data):
+        return
+    with vault.edit() as edit:
+        edit.keep(FINGERPRINT_KEY, why=SAFE)
+
+
+def _try_to_keep_safe(vault: Vault) -> None:
+    try:
+        _keep_safe(vault)
+    except FingerprintError:
+        # The decision stands without it.
+        return
 
 
 class _Run:
@@ -156,7 +176,8 @@ class _Run:
         ruling = self._ruling(observed)
         rule = in_words(observed.verdict)
         if ruling.is_different:
-            self._keep_safe()
+            if not self._dry_run:
+                _keep_safe(self._vault)
             return GuardRun(
                 at, Decision.COPY, self._block, f"another machine: {ruling.why}; the agent would accept it ({rule})",
                 "If this is a copy, clear its identity; if the hardware was replaced on purpose, keep the fingerprint",
@@ -176,7 +197,8 @@ class _Run:
     def _of_mismatch(self, at: str, observed: Comparison) -> GuardRun:
         ruling, rule = self._ruling(observed), in_words(observed.verdict)
         # Then the agent's new fingerprint can lose nothing, also if the renewal fails.
-        self._keep_safe()
+        if not self._dry_run:
+            _keep_safe(self._vault)
         if not ruling.is_same:
             return GuardRun(
                 at, Decision.REJECTED, self._block, f"the agent rejects it ({rule}); {ruling.why}",
@@ -225,14 +247,6 @@ class _Run:
         renew(
             self._vault, observed.record, observed.collection, recorder, why=why, rule=str(observed.verdict.reason)
         )  # fmt: skip
-
-    def _keep_safe(self) -> None:
-        """Keep the record in the history, unless it is there: the agent may replace it next."""
-        data = self._vault.raw(FINGERPRINT_KEY)
-        if self._dry_run or data is None or self._vault.history.mentions(data):
-            return
-        with self._vault.edit() as edit:
-            edit.keep(FINGERPRINT_KEY, why=SAFE)
 
     def _keep_first_evidence(self, observed: Comparison, found: GuardRun) -> bool:
         """Take the machine as the evidence of a record that has none, and return whether it was or would be done.

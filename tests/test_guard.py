@@ -246,6 +246,24 @@ def test_a_source_that_fails_renews_nothing(vault: Vault) -> None:
     assert vault.read() == record
 
 
+@pytest.mark.parametrize("ip", ["10.1.4.20", "10.9.9.9"])
+def test_where_nothing_is_known_the_record_is_kept_first(vault: Vault, ip: str) -> None:
+    """The table is hidden and dmidecode fails: the agent rejects the machine with another address."""
+    record = FingerprintRecord(FINGERPRINT, collect(RecordedMachine(snapshot(machine()))).hardware_hash, 40)
+    written_by_the_agent(vault, record)
+    data = Path(vault.data_path("InstanceFingerprint")).read_bytes()
+    after = snapshot(machine(ip=ip, host="web-8", link_time="Nov 24 10:00"))
+    for one in after["commands"]:
+        if "dmidecode" in one["argv"][0]:
+            one.update({"problem": "timeout", "returncode": None})
+    found = guard(vault, after, block=True, dry_run=True)
+    assert not vault.history.mentions(data)
+    assert guard(vault, after, block=True) == found.replace(dry_run=False)
+    assert not found.blocks
+    assert (found.decision == Decision.UNKNOWN) is (ip != "10.1.4.20")
+    assert vault.history.mentions(data) is (ip != "10.1.4.20")
+
+
 def test_an_unexpected_error_starts_the_agent(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = before_and_after("reinstalled")
     registered(vault, before)
