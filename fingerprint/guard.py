@@ -225,6 +225,8 @@ class _Run:
             return f"{', '.join(empty)} would become empty"
         if self._renewals((REFRESHED,)) >= REFRESHES_A_DAY:
             return f"it was refreshed {REFRESHES_A_DAY} times within a day"
+        if self._renewals((KEPT, REFRESHED)) >= RENEWALS_A_DAY:
+            return f"it was renewed {RENEWALS_A_DAY} times within a day"
         try:
             require_storable(observed.collection, self._vault.path)
         except FingerprintError as error:

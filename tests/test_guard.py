@@ -147,6 +147,18 @@ def test_a_machine_that_flaps_is_renewed_a_few_times_a_day(vault: Vault) -> None
     assert reasons(vault).count(REFRESHED) == REFRESHES_A_DAY
 
 
+def test_refreshes_count_among_the_renewals_of_a_day(vault: Vault) -> None:
+    """Two machine IDs in turn, and then an address that changes."""
+    registered(vault, snapshot(machine()))
+    for number in range(RENEWALS_A_DAY):
+        assert guard(vault, snapshot(machine(machine_id=f"{number + 1:032x}"))).decision == Decision.KEPT
+    for number in range(3):
+        taken = snapshot(machine(machine_id=f"{RENEWALS_A_DAY:032x}", ip=f"10.9.9.{number}"))
+        found = guard(vault, taken, refresh=True)
+        assert found.decision == Decision.ACCEPTED
+        assert f"renewed {RENEWALS_A_DAY} times within a day" in found.why
+
+
 def test_a_machine_that_is_always_rejected_is_reported(vault: Vault) -> None:
     """It has another machine ID at each start."""
     registered(vault, snapshot(machine()))

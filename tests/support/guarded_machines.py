@@ -10,12 +10,12 @@ from event_machines import before_and_after
 from fingerprint import Vault, collect
 from fingerprint.gate import keep_snapshot
 from fingerprint.guard import GuardRun, run_guard
+from fingerprint.guard_units.drop_in import content
 from fingerprint.types import FingerprintRecord
 
 _UNIT = "/etc/systemd/system/amazon-ssm-agent.service"
 COMMAND = "/usr/bin/fingerprint guard --on-mismatch block"
-# As the drop-in has it: a shell decides what its exit code means.
-DROP_IN = f"[Service]\nExecCondition=/bin/sh -c 'go=0; \"$$@\"' fingerprint-guard {COMMAND}\n"
+DROP_IN = content(COMMAND.split(), "/usr/bin/timeout", 60).decode()
 
 
 class GuardedMachine(AgentMachine):
