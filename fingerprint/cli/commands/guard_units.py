@@ -135,7 +135,7 @@ def _command(machine: Machine, arguments: Arguments) -> tuple[str, ...]:
         raise UsageError(
             "the program cannot be run: it is no executable file", where=program, remedy="Name it with --program"
         )  # fmt: skip
-    foreign = drop_in.replaceable(program) if not machine.elsewhere and is_root() else ""
+    foreign = drop_in.replaceable(program) if arguments.root == "/" and is_root() else ""
     if foreign:
         raise Refused(
             "another user can replace the program, which root would run at each start", where=foreign,
