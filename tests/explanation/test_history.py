@@ -144,7 +144,7 @@ def test_a_copied_card_is_found_however_dmidecode_fails(printing: str) -> None:
     assert found.events[0].truth == "other"
 
 
-def test_without_serial_numbers_another_card_may_be_another_machine() -> None:
+def test_without_serial_numbers_a_card_may_be_another_machine() -> None:
     before = machine(uuid="00000000-0000-0000-0000-000000000000", serial="", board_serial="", disks=[],
                      modules=[(8192, "A", "X", "")])  # fmt: skip
     changes = {"links": [("eno1", "02:1c:42:77:00:07", "pci")]}

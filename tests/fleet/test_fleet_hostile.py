@@ -187,7 +187,7 @@ def test_checks_of_buffers_count_what_they_read() -> None:
 
 
 @pytest.mark.parametrize("more", [*range(1, 9), 61])
-def test_buffers_may_have_any_size_that_holds_their_values(more: int) -> None:
+def test_buffers_may_have_any_size_that_holds_values(more: int) -> None:
     """Arrow pads buffers, and another writer's may end at any byte."""
 
     def longer(column: Any) -> Any:
