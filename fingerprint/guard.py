@@ -18,6 +18,7 @@ from fingerprint.vault.evidence import MATCHED, record_tag
 from fingerprint.vault.files import Directory
 from fingerprint.vault.history import KEPT, REFRESHED
 from fingerprint.vault.journal import sealed, unsealed
+from fingerprint.vault.regeneration import other_sid, rebaselined_as_it_is
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class _Run:
             return GuardRun(
                 at, Decision.COPY, self._block, f"another machine: {ruling.why}; the agent would accept it ({rule})",
                 "If this is a copy, clear its identity; if the hardware was replaced on purpose, keep the fingerprint",
-                "fingerprint vault rebaseline --keep-fingerprint --yes",
+                rebaselined_as_it_is(other_sid(observed.record.hardware_hash, observed.collection)),
             )  # fmt: skip
         if not self._refresh:
             return GuardRun(at, Decision.ACCEPTED, False, f"the agent accepts it ({rule})")

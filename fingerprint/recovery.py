@@ -18,6 +18,7 @@ from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.history import LIST_ENTRIES
 from fingerprint.vault.journal import LAST_WRITTEN
 from fingerprint.vault.records import decode_fingerprint, decode_registration, encode_fingerprint
+from fingerprint.vault.regeneration import other_sid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _compared(plan: Plan, saved: FingerprintRecord, collection: Collection, of_a
         unreadable=collection.unreadable, silent=collection.silent,
     )  # fmt: skip
     return plan.replace(
-        other_sid=_other_sid(saved, collection), verdict=verdict,
+        other_sid=other_sid(saved.hardware_hash, collection), verdict=verdict,
         outlook=agent_outlook(verdict, collection, of_agent=of_agent), unreadable=collection.unreadable,
         unstorable=_unstorable(collection),
     )  # fmt: skip
@@ -261,12 +262,6 @@ def _present(vault: Vault) -> FingerprintRecord | None:
     except (VaultMissing, VaultCorrupt, VaultUnsafe):
         # A restore fixes these. Unsafe is here only a manifest entry that leads elsewhere: the files were read before.
         return None
-
-
-def _other_sid(saved: FingerprintRecord, collection: Collection) -> bool:
-    """Return whether the machine's hardware ID differs from the saved one."""
-    sid_key, saved_hash = collection.sid_key, saved.hardware_hash
-    return saved_hash is not None and saved_hash.get(sid_key, "") != collection[sid_key].value
 
 
 def _node_at(vault: Vault, number: int) -> str:

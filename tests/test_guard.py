@@ -276,6 +276,22 @@ def test_where_nothing_is_known_the_record_is_kept_first(vault: Vault, ip: str) 
     assert vault.history.mentions(data) is (ip != "10.1.4.20")
 
 
+@pytest.mark.parametrize(("name", "threshold", "sid"), [("clone", 40, False), ("clone-new-id", -1, True)])
+def test_the_remedy_of_a_copy_works(vault: Vault, tmp_path: Path, name: str, threshold: int, sid: bool) -> None:
+    """Where the check is disabled the rules accept any hardware ID."""
+    before, after = before_and_after(name)
+    registered(vault, before, threshold=threshold)
+    found = guard(vault, after)
+    assert found.decision == Decision.COPY
+    assert ("--accept-new-sid" in found.command) is sid
+    (tmp_path / "m.json").write_text(json.dumps(after))
+    _, *words = found.command.split()
+    target = ("--vault", vault.path, "--snapshot", str(tmp_path / "m.json"))
+    assert run(*target, *words, env=environment(tmp_path / "state")).returncode == 0
+    assert guard(vault, after).decision == Decision.UNCHANGED
+    assert vault.read().fingerprint == FINGERPRINT
+
+
 def test_an_unexpected_error_starts_the_agent(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = before_and_after("reinstalled")
     registered(vault, before)

@@ -243,16 +243,15 @@ class Gate:
     def _refuse_another(self, observed: Comparison) -> None:
         ruling = ruling_of(self.vault, observed.record, self.recorder, timeout=self._timeout)
         if ruling.is_different:
-            from fingerprint.vault.regeneration import rebaselined_as_it_is
+            from fingerprint.vault.regeneration import other_sid, rebaselined_as_it_is
 
             # With threshold -1 the rules accept any hardware ID.
-            sid, saved = observed.collection.sid_key, observed.record.hardware_hash
-            other_sid = saved is not None and saved.get(sid, "") != observed.collection[sid].value
+            other = other_sid(observed.record.hardware_hash, observed.collection)
             error = FingerprintMismatch(
                 f"another machine: {ruling.why}, though the rules accept it ({in_words(observed.verdict)})",
                 where=self.vault.path,
                 remedy="Nothing was written or sent. If the hardware was replaced on purpose: "
-                f"{rebaselined_as_it_is(other_sid)}",
+                f"{rebaselined_as_it_is(other)}",
             )
             error.verdict = observed.verdict
             raise error

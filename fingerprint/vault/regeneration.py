@@ -133,8 +133,13 @@ def _node_of(journal: Journal, change: Change) -> str:
 
 def of_another_sid(state: State, collection: Collection) -> bool:
     """Return whether the restorable record is of another hardware ID than the machine has now."""
+    return other_sid(state.prior_hash, collection)
+
+
+def other_sid(saved: HardwareHash | None, collection: Collection) -> bool:
+    """Return whether a saved hash is of another hardware ID than the machine has now; False without a hash."""
     name = collection.sid_key
-    return state.prior_hash is not None and state.prior_hash.get(name, "") != collection[name].value
+    return saved is not None and saved.get(name, "") != collection[name].value
 
 
 def rebaselined(restorable: int, other_sid: bool) -> str:
