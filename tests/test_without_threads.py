@@ -38,7 +38,7 @@ COMMANDS = (
     ["show"], ["show", "--scheme", "stable"], ["check"], ["explain"], ["diagnose"], ["diagnose", "--network"],
     ["vault", "verify"], ["monitor", "prometheus"], ["monitor", "nagios"], ["credentials", "sources"], ["vault",
     "init", "--dry-run"],
-    ["report", "--redact"], ["snapshot"],
+    ["report", "--redact"], ["snapshot"], ["guard", "--dry-run"], ["guard", "status"],
 )  # fmt: skip
 
 
@@ -52,8 +52,13 @@ def test_no_command_fails_where_nothing_can_be_started(tmp_path: Path, words: li
         (place / "machine.json").write_text(json.dumps(unix_snapshot()))
         given = ["--snapshot", str(place / "machine.json")] if recorded else []
         file = [str(place / "made")] if words[0] in ("report", "snapshot") else []
-        if recorded and (words[0] in ("snapshot", "credentials") or words[1:2] in (["init"], ["prometheus"])):
+        if recorded and (
+            words[0] in ("snapshot", "credentials") or words[1:2] in (["init"], ["prometheus"], ["status"])
+        ):
             pytest.skip("not of a recorded machine")
+        # A vault that is named and missing is an error.
+        (place / "Vault").mkdir()
+        os.chmod(place / "Vault", 0o777)
         done = as_user(
             NOBODY, LIMITED, "--vault", str(place / "Vault"), *given, *words, *file, env=environment(place),
             before=BEFORE,
@@ -71,7 +76,8 @@ def test_no_command_fails_where_nothing_can_be_started(tmp_path: Path, words: li
 
 
 def test_diagnosis_in_json_says_that_checks_ran_in_sequence() -> None:
-    done = as_user(NOBODY, LIMITED, "--output", "json", "--vault", "/nowhere/Vault", "diagnose", before=BEFORE)
+    # Any directory: it holds no vault.
+    done = as_user(NOBODY, LIMITED, "--output", "json", "--vault", "/usr", "diagnose", before=BEFORE)
     answer = json.loads(done.stdout)
     jsonschema.validate(answer, json.loads((SCHEMAS / "diagnose.json").read_text()))
     assert answer["warnings"] == [WITHOUT_THREADS]

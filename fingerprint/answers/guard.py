@@ -18,5 +18,10 @@ def guard_answer(vault: str, found: GuardRun) -> dict[str, Any]:
     """
     return {
         "vault": vault, "at": found.at, "decision": str(found.decision), "blocks": found.blocks, "why": found.why,
-        "remedy": found.remedy, "remedyCommand": found.command, "written": found.written, "dryRun": found.dry_run,
+        "steps": guard_steps(found), "written": found.written, "dryRun": found.dry_run,
     }  # fmt: skip
+
+
+def guard_steps(found: GuardRun) -> list[dict[str, str]]:
+    """Return what to do after a run, as `diagnose` gives its steps."""
+    return [{"text": found.remedy, "command": found.command}] if found.remedy else []

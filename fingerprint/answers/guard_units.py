@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.answers.guard import guard_steps
 from fingerprint.errors import writable
 
 TYPE_CHECKING = False
@@ -65,6 +66,6 @@ def guard_status_answer(root: str, units: Sequence[UnitStatus], last: GuardRun |
         ],
         "lastRun": None if last is None else {
             "at": last.at, "decision": str(last.decision), "blocks": last.blocks, "why": last.why,
-            "remedy": last.remedy, "remedyCommand": last.command,
+            "steps": guard_steps(last),
         },
     }  # fmt: skip

@@ -137,7 +137,7 @@ READERS = [
     "vault verify", "vault history", "vault evidence", "threshold get", "threshold advise --sees clone",
     "monitor prometheus",
     "monitor nagios", "credentials sources", "fleet row", "vault restore 1 --dry-run",
-    "vault rebaseline --dry-run",
+    "vault rebaseline --dry-run", "guard --dry-run", "guard status",
 ]  # fmt: skip
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 formats = st.sampled_from([[], ["--reveal"], ["--output", "json"], ["--output", "json", "--reveal"]])
@@ -361,5 +361,5 @@ def test_no_command_is_left_out_unawares() -> None:
     assert left == {
         "credentials process", "deregister", "fleet diff", "fleet pack", "fleet report", "image check", "image clean",
         "vault init", "local-service", "credentials serve", "snapshot", "vault backup", "vault repair",
-        "vault reset", "monitor watch", "help",
+        "vault reset", "monitor watch", "help", "guard install", "guard uninstall",
     }  # fmt: skip

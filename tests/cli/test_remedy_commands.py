@@ -45,7 +45,8 @@ LINES: dict[str, list[str]] = {
     "threshold advise": ["--tolerate", "reboot"], "fleet row": [], "vault show": [], "vault verify": [],
     "vault reset": [], "vault evidence": [], "vault history": [], "vault backup": ["--dry-run"],
     "vault restore": ["0"], "vault repair": [], "vault rebaseline": ["--keep-fingerprint"], "image check": [],
-    "image clean": ["--dry-run"],
+    "image clean": ["--dry-run"], "guard": ["--dry-run"], "guard status": [], "guard install": ["--dry-run"],
+    "guard uninstall": ["--dry-run"],
 }  # fmt: skip
 
 
