@@ -38,8 +38,11 @@ class Batch:
         limit: int,
     ) -> StableQuestion: ...
 
+class Pairs:
+    """A saved and a current column for each attribute."""
+
 @final
-class StableQuestion:
+class StableQuestion(Pairs):
     # Made by Batch.stable_question.
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def outcomes(
@@ -56,7 +59,7 @@ class StableQuestion:
     ) -> None: ...
 
 @final
-class Question:
+class Question(Pairs):
     # Made by Batch.question.
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def decide(
