@@ -124,13 +124,24 @@ def run_guard(
     except Exception as error:
         # Whatever it is, a healthy agent must start.
         found = GuardRun(at, Decision.UNKNOWN, False, f"unexpected {type(error).__name__}: {error}")
-    if found.decision == Decision.UNKNOWN and not dry_run:
+    found = found.replace(dry_run=dry_run)
+    finish(vault, found)
+    return found
+
+
+def finish(vault: Vault, found: GuardRun) -> None:
+    """Note a run, and keep the record in the history where nothing is known. Best effort; nothing for a dry run.
+
+    Args:
+        vault: the vault.
+        found: the run, also one that its caller ended.
+    """
+    if found.dry_run or found.decision == Decision.UNCHANGED:
+        return
+    if found.decision == Decision.UNKNOWN:
         # The agent may read what could not be read here, and reject the machine by it.
         _try_to_keep_safe(vault)
-    found = found.replace(dry_run=dry_run)
-    if not dry_run and found.decision != Decision.UNCHANGED:
-        _note(vault, found)
-    return found
+    _note(vault, found)
 
 
 def _keep_safe(vault: Vault) -> None:

@@ -373,6 +373,9 @@ def test_a_run_beyond_its_limit_starts_the_agent(
             except Exception:
                 pass
 
+    record = FingerprintRecord(FINGERPRINT, collect(RecordedMachine(snapshot(machine()))).hardware_hash, 40)
+    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
+    written_by_the_agent(vault, record)
     monkeypatch.setattr("fingerprint.cli.commands.guard.run_guard", stuck)
     monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
     before = signal.getsignal(signal.SIGALRM)
@@ -381,6 +384,11 @@ def test_a_run_beyond_its_limit_starts_the_agent(
     written = capfd.readouterr()
     assert "the comparison took longer than 0.3 s" in written.err
     assert "the agent may start" in written.out
+    # The agent may replace the record now.
+    assert vault.history.mentions(Path(vault.data_path("InstanceFingerprint")).read_bytes())
+    noted = last_run(vault)
+    assert noted is not None
+    assert "longer than 0.3 s" in noted.why
     assert signal.getsignal(signal.SIGALRM) == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 

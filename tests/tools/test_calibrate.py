@@ -20,7 +20,9 @@ BENCHMARKS = ROOT / "benchmarks"
 pytestmark = pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks are not here")
 pytest.importorskip("numpy")
 
-only_full = pytest.mark.skipif(os.environ.get("FINGERPRINT_DURABILITY") != "full", reason="slow")
+only_full = pytest.mark.skipif(
+    os.environ.get("FINGERPRINT_DURABILITY") != "full", reason="half a minute, in the full form"
+)
 KINDS = ("Example Inc. / Model 7 / 1.0", "Example Inc. / Model 9 / 1.0", " / ")
 SERIALS = (
     {"system_uuid": "u1", "system_serial": "s1"}, {"system_uuid": "u2", "system_serial": "s2", "board_serial": "b"},
