@@ -10,7 +10,7 @@ import os
 
 from fingerprint._io.times import seconds_of, utc
 from fingerprint.errors import FingerprintError, VaultError, VaultMissing
-from fingerprint.gate import Gate, keep_evidence, record_rest, renew, require_storable, ruling_of
+from fingerprint.gate import Gate, keep_evidence, record_rest, renew, require_storable, ruling_of, unreadable_hardware
 from fingerprint.rules.ssm import in_words
 from fingerprint.types import Collection, Reason, Value, Vocabulary
 from fingerprint.vault import FINGERPRINT_KEY
@@ -196,14 +196,13 @@ class _Run:
                 rebaselined_as_it_is(other_sid(observed.record.hardware_hash, observed.collection)),
             )  # fmt: skip
         if not self._refresh:
-            return GuardRun(at, Decision.ACCEPTED, False, f"the agent accepts it ({rule})")
+            return GuardRun(at, Decision.ACCEPTED, False, f"the agent accepts it ({rule}); {_in_words(ruling)}")
         why = self._no_refresh(observed, ruling)
         if why:
             return GuardRun(at, Decision.ACCEPTED, False, f"the agent accepts it ({rule}); not refreshed: {why}")
         self._renew(observed, REFRESHED)
         return GuardRun(
-            at, Decision.REFRESHED, False, f"the agent accepts it ({rule}); certainly the same: {ruling.why}",
-            written=True,
+            at, Decision.REFRESHED, False, f"the agent accepts it ({rule}); {_in_words(ruling)}", written=True,
         )  # fmt: skip
 
     def _of_mismatch(self, at: str, observed: Comparison) -> GuardRun:
@@ -265,7 +264,8 @@ class _Run:
     def _keep_first_evidence(self, observed: Comparison, found: GuardRun) -> bool:
         """Take the machine as the evidence of a record that has none, and return whether it was or would be done.
 
-        Best effort. Only where the rules compared something, and each source could be read.
+        Best effort. Only where the rules compared something, and each source could be read, also of the hardware:
+        later runs compare with what is kept now, and without it nothing would ever be certain.
         """
         verdict, recorder = observed.verdict, self._gate.recorder
         if found.written or verdict.vacuous or verdict.reason not in (Reason.SAME_IP, Reason.SIMILAR):
@@ -274,6 +274,8 @@ class _Run:
             if self._vault.evidence.has(observed.record):
                 return False
             require_storable(observed.collection, self._vault.path)
+            if unreadable_hardware(recorder, self._timeout):
+                return False
             if self._dry_run:
                 return True
             record_rest(recorder, self._timeout)
@@ -287,6 +289,10 @@ class _Run:
             # The next run tries again.
             return False
         return True
+
+
+def _in_words(ruling: Ruling) -> str:
+    return f"certainly the same: {ruling.why}" if ruling.is_same else ruling.why
 
 
 def last_run(vault: Vault) -> GuardRun | None:

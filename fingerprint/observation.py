@@ -12,7 +12,6 @@ from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, Fingerpr
 from fingerprint.rules.ssm import in_words, match
 from fingerprint.types import Outlook, Reason, Value
 from fingerprint.vault import FINGERPRINT_KEY
-from fingerprint.vault.evidence import MATCHED
 from fingerprint.vault.problems import Problem, manifest_of, of_the_vault, replaced
 from fingerprint.vault.regeneration import State, of_another_sid, rebaselined_as_it_is, state_of
 from fingerprint.vault.remedies import existing_record
@@ -356,7 +355,7 @@ class Observation:
             return None, ""
         try:
             found = compare_stable(before, kept.at, self.machine, timeout=self.timeout)
-            return found.replace(of_match=kept.why == MATCHED), ""
+            return found.replace(of_match=kept.of_match), ""
         except FingerprintError as error:
             return None, f"{error.where}: {error.what}"
 

@@ -23,6 +23,8 @@ from fingerprint.gate import keep_snapshot
 from fingerprint.guard import REFRESHES_A_DAY, RENEWALS_A_DAY, SAFE, Decision, GuardRun, last_run, run_guard
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.observation import observe
+from fingerprint.recovery import carry_out, plan_rebaseline
+from fingerprint.rules.certainty import NO_EVIDENCE
 from fingerprint.vault.evidence import MATCHED, OF_A_MATCH
 from fingerprint.vault.history import FIRST, KEPT, REFRESHED
 
@@ -217,6 +219,63 @@ def test_the_first_match_of_the_agents_record_is_its_evidence(vault: Vault, name
     found = guard(vault, changed)
     assert found.decision == Decision.KEPT
     assert OF_A_MATCH in found.why
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_what_a_match_showed_is_marked_through_renewals(vault: Vault, refresh: bool) -> None:
+    """A renewal relies on the evidence before it, so it can show no more than that."""
+    before, after = before_and_after("agent-restart")
+    written_by_the_agent(vault, FingerprintRecord(FINGERPRINT, collect(RecordedMachine(before)).hardware_hash, 40))
+    assert guard(vault, after).written
+    held = deepcopy(machine())
+    for number in range(3):
+        held = {**held, **({"host": f"web-{number}"} if refresh else {"machine_id": f"{number}" * 32})}
+        found = guard(vault, snapshot(held), refresh=refresh)
+        assert found.decision == (Decision.REFRESHED if refresh else Decision.KEPT)
+        assert OF_A_MATCH in found.why
+    assert vault.evidence.for_record(vault.read()).of_match  # type: ignore[union-attr]
+    # Who confirms the machine ends that.
+    carry_out(vault, plan_rebaseline(vault, RecordedMachine(snapshot({**held, "cpu": "Replaced @ 3.1GHz"}))))
+    found = guard(vault, snapshot({**held, "cpu": "Replaced @ 3.1GHz", "machine_id": "e" * 32}))
+    assert found.decision == Decision.KEPT
+    assert OF_A_MATCH not in found.why
+
+
+def test_a_renewal_of_a_registered_machine_has_no_mark(vault: Vault) -> None:
+    before, after = before_and_after("reinstalled")
+    registered(vault, before)
+    assert guard(vault, after).decision == Decision.KEPT
+    again = guard(vault, snapshot({**machine(), **CHANGES["reinstalled"][1], "machine_id": "e" * 32}))
+    assert again.decision == Decision.KEPT
+    assert OF_A_MATCH not in again.why
+    assert not any(entry.of_match for entry in vault.evidence.entries()[0])
+
+
+@pytest.mark.parametrize("name", ["/sys/firmware/dmi/tables/DMI", "/dev/disk/by-id"])
+@pytest.mark.parametrize("problem", ["EACCES", "EIO"])
+def test_unreadable_hardware_is_not_the_first_evidence(vault: Vault, name: str, problem: str) -> None:
+    """Later runs would compare with it, and be certain of nothing; the next run takes a better one."""
+    before, after = before_and_after("dhcp-lease")
+    written_by_the_agent(vault, FingerprintRecord(FINGERPRINT, collect(RecordedMachine(before)).hardware_hash, 40))
+    hidden = deepcopy(after)
+    hidden["files" if name in hidden["files"] else "folders"][name] = {"error": problem}
+    assert not guard(vault, hidden).written
+    assert vault.evidence.entries() == ([], [])
+    assert guard(vault, after).written
+    assert [entry.why for entry in vault.evidence.entries()[0]] == [MATCHED]
+
+
+@pytest.mark.parametrize("evidence", [False, True])
+@pytest.mark.parametrize("refresh", [False, True])
+def test_an_accepted_machine_says_what_the_hardware_says(vault: Vault, evidence: bool, refresh: bool) -> None:
+    before, after = before_and_after("dhcp-lease")
+    record = FingerprintRecord(FINGERPRINT, collect(RecordedMachine(before)).hardware_hash, 40)
+    if evidence:
+        registered(vault, before)
+    else:
+        written_by_the_agent(vault, record)
+    why = guard(vault, after, refresh=refresh).why
+    assert ("certainly the same: " if evidence else NO_EVIDENCE) in why
 
 
 @pytest.mark.parametrize(

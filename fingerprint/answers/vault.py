@@ -123,6 +123,7 @@ def vault_evidence_answer(
             "at": entry.at,
             "why": entry.why,
             "ofPresentRecord": entry.tag == present,
+            "ofMatch": entry.of_match,
             "bytes": entry.size,
             "tools": _tools(entry),
         }

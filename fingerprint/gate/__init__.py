@@ -16,5 +16,6 @@ from fingerprint.gate.minting import require_recipe as require_recipe
 from fingerprint.gate.renewal import renew as renew
 from fingerprint.gate.renewal import require_storable as require_storable
 from fingerprint.gate.ruling import ruling_of as ruling_of
+from fingerprint.gate.ruling import unreadable_hardware as unreadable_hardware
 from fingerprint.gate.threshold import check_threshold as check_threshold
 from fingerprint.gate.threshold import set_threshold as set_threshold

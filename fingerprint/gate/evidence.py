@@ -51,7 +51,13 @@ def record_rest(recorder: Recorder, timeout: float | None = None) -> None:
 
 
 def keep_evidence(
-    vault: Vault, record: FingerprintRecord, recorder: Recorder, *, why: str, present: FingerprintRecord | None = None
+    vault: Vault,
+    record: FingerprintRecord,
+    recorder: Recorder,
+    *,
+    why: str,
+    present: FingerprintRecord | None = None,
+    of_match: bool = False,
 ) -> None:
     """Keep what a record is made from; the caller holds the lock of the vault and then stores the record.
 
@@ -63,10 +69,11 @@ def keep_evidence(
         recorder: what it is made from.
         why: the reason of the record.
         present: the record that is there until then.
+        of_match: whether the machine is known only by evidence that was taken at a match.
     """
     snapshot = recorder.snapshot
     try:
-        vault.evidence.keep(record, snapshot, why=why, at=snapshot["recordedAt"], present=present)
+        vault.evidence.keep(record, snapshot, why=why, at=snapshot["recordedAt"], present=present, of_match=of_match)
     except Exception as error:
         # Any error: the record is stored next, and it is worth more than its explanation.
         log().warning("the evidence of the record was not kept: %s", _in_short(error))

@@ -255,6 +255,8 @@ class Gate:
             )
             error.verdict = observed.verdict
             raise error
+        if not ruling.is_same:
+            log().info("accepted by the rules alone: %s", ruling.why)
 
     def _by_evidence(self, observed: Comparison) -> str:
         """Keep the fingerprint of a machine that is certainly the same, or raise."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.errors import CollectError
+from fingerprint.errors import CollectError, VaultError
 from fingerprint.gate.evidence import keep_evidence
 from fingerprint.gate.minting import require_recipe, require_valid
 
@@ -49,11 +49,21 @@ def renew(
         if edit.read() != record:
             raise record_changed(vault.path)
         after = record.replace(hardware_hash=collection.hardware_hash)
-        keep_evidence(vault, after, recorder, why=why, present=record)
+        of_match = _is_of_match(vault, record)
+        keep_evidence(vault, after, recorder, why=why, present=record, of_match=of_match)
         edit.store(after, why=why, rule=rule)
         return after
 
     return vault.change(store)
+
+
+def _is_of_match(vault: Vault, record: FingerprintRecord) -> bool:
+    """Return whether the evidence of a record goes back to a match; also where it cannot be read: that claims less."""
+    try:
+        kept = vault.evidence.for_record(record)
+    except VaultError:
+        return True
+    return kept is not None and kept.of_match
 
 
 def require_storable(collection: Collection, where: str) -> None:

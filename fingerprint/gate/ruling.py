@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fingerprint.errors import FingerprintError
 from fingerprint.observation import compare_stable
-from fingerprint.vault.evidence import MATCHED, OF_A_MATCH
+from fingerprint.vault.evidence import OF_A_MATCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,4 +36,18 @@ def ruling_of(vault: Vault, record: FingerprintRecord, machine: Machine, *, time
         found = rule_on(compare_stable(before, kept.at, machine, timeout=timeout).verdict)
     except FingerprintError as error:
         return Ruling(Outcome.CANNOT_TELL, (), f"the evidence cannot be used ({error.where}: {error.what})")
-    return found.replace(why=f"{found.why} ({OF_A_MATCH})") if kept.why == MATCHED else found
+    return found.replace(why=f"{found.why} ({OF_A_MATCH})") if kept.of_match else found
+
+
+def unreadable_hardware(machine: Machine, timeout: float | None = None) -> tuple[str, ...]:
+    """Return the identity-bearing attributes of a machine that exist and cannot be read.
+
+    Args:
+        machine: the machine.
+        timeout: seconds for each command.
+    """
+    from fingerprint.attributes.stable import STRENGTHS, Group
+    from fingerprint.collectors import STABLE, collect
+
+    unreadable = collect(machine, scheme=STABLE, timeout=timeout).unreadable
+    return tuple(one.name for one in STRENGTHS if one.group == Group.IDENTITY and one.name in unreadable)

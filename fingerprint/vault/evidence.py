@@ -32,7 +32,7 @@ _TAG_DIGITS = 32
 _SCHEMA_VERSION = 1
 # Why it was taken at the first match of a record that another program wrote, and what that means.
 MATCHED = "matched record"
-OF_A_MATCH = "the evidence was taken when the record matched, not when it was made"
+OF_A_MATCH = "the first evidence was taken when the record matched, not when it was made"
 # What `Directory.replace` adds to the name while it writes.
 _LEFT_OVER = ".json.tmp"
 _DOMAIN = b"fingerprint-evidence-1\0"
@@ -66,6 +66,7 @@ class Evidence(Value):
         tag: of the record that it was taken for, see `record_tag`.
         snapshot: the machine, as `fingerprint.machine.recorded` plays it back.
         size: bytes of the file.
+        of_match: whether it, or the evidence that a renewal relied on, was taken at a match (`MATCHED`).
     """
 
     _hidden = ("snapshot",)
@@ -75,6 +76,7 @@ class Evidence(Value):
     tag: str
     snapshot: dict[str, Any]
     size: int
+    of_match: bool = False
 
 
 class EvidenceStore:
@@ -92,7 +94,7 @@ class EvidenceStore:
 
     def keep(
         self, record: FingerprintRecord, snapshot: dict[str, Any], *, why: str, at: str,
-        present: FingerprintRecord | None = None,
+        present: FingerprintRecord | None = None, of_match: bool = False,
     ) -> int:  # fmt: skip
         """Keep a snapshot for a record, durably, and remove old ones beyond the limits.
 
@@ -105,6 +107,7 @@ class EvidenceStore:
             at: when the machine was like that, RFC 3339.
             present: the record that is in the vault until `record` is stored: its evidence stays, too, as
                 storing may fail.
+            of_match: whether the snapshot stands for the machine of a match, see `Evidence`.
 
         Returns:
             Its number.
@@ -117,7 +120,7 @@ class EvidenceStore:
             files = _files(directory)
             number = max(files, default=0) + 1
             entry = {"schemaVersion": _SCHEMA_VERSION, "number": number, "at": at, "why": why, "record": tag}
-            data = sealed({**entry, "snapshot": snapshot})
+            data = sealed({**entry, "ofMatch": of_match or why == MATCHED, "snapshot": snapshot})
             if len(data) > ENTRY_LIMIT:
                 raise VaultUnreadable(
                     f"this host's sources have {len(data)} bytes, more than the {ENTRY_LIMIT} that are kept",
@@ -202,7 +205,7 @@ def _read(directory: Directory, number: int, tag: str) -> Evidence | None:
             where=os.path.join(directory.path, name),
             remedy="Remove the file. Keep what the machine is like now: fingerprint snapshot FILE --keep",
         )
-    return Evidence(number, at, why, tag, snapshot, len(data))
+    return Evidence(number, at, why, tag, snapshot, len(data), entry.get("ofMatch") is True)
 
 
 def _remove_old(directory: Directory, files: dict[int, str], spared: set[str]) -> None:
