@@ -65,14 +65,16 @@ CONDITIONS = (
         "As above.",
     ),
     Condition(
-        "other-hardware", _DIFFERENT, "two identity-bearing attributes other than the disks differ, one of them a "
-        "UUID, serial number or instance ID of the machine",
+        "other-hardware", _DIFFERENT, "two identity-bearing attributes other than the disks (virtual: and the memory "
+        "modules) differ, one of them a UUID, serial number or instance ID of the machine",
         "Nothing: he wants the opposite. A new main board without its serial number does the same, therefore the next "
         "condition.",
     ),
     Condition(
-        "nothing-kept", _DIFFERENT, "no identity-bearing attribute other than the disks agrees",
-        "One piece of the original's hardware, such as a memory module. Then it is not certain, and the rules decide.",
+        "nothing-kept", _DIFFERENT, "physical: no identity-bearing attribute other than the disks agrees; virtual: "
+        "neither its UUID nor a MAC address nor its instance ID agrees",
+        "Physical: one piece of the original's hardware, such as a memory module. Virtual: the UUID or a MAC address "
+        "of the original, which whoever controls the hypervisor can set. Then it is not certain, and the rules decide.",
     ),
 )  # fmt: skip
 _NAMES = {outcome: tuple(one.name for one in CONDITIONS if outcome in one.outcomes) for outcome in _BOTH}

@@ -9,7 +9,7 @@ import pytest
 from event_machines import before_and_after
 from fingerprint import collect
 from fingerprint.attributes.events import EVENTS, Event, Truth
-from fingerprint.attributes.stable import STRENGTHS, Group
+from fingerprint.attributes.stable import CIRCUMSTANCE_LIMIT, DECIDING_POINTS, STRENGTHS, Group
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.rules.certainty import CONDITIONS, NO_EVIDENCE, Ruling, rule_on
 from fingerprint.rules.stable import Outcome, decide
@@ -123,6 +123,14 @@ def test_one_kept_part_makes_different_uncertain(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", IDENTITY)
+def test_what_a_virtual_machine_can_keep(name: str) -> None:
+    """Serial numbers follow from the UUID, and modules are made by the hypervisor: they are equal on other machines."""
+    found = ruling(agree=name, differ=" ".join(one for one in IDENTITY if one != name), kind=VIRTUAL)
+    assert not found.is_same
+    assert found.is_different is (name not in ("system-uuid", "mac-addresses", "cloud-instance"))
+
+
+@pytest.mark.parametrize("name", IDENTITY)
 def test_an_unreadable_part_makes_nothing_certain(name: str) -> None:
     others = " ".join(one for one in IDENTITY if one != name)
     certain = name == "disk-serials"
@@ -164,6 +172,11 @@ def test_each_condition_has_a_name_and_a_reading_of_its_own() -> None:
         assert one.text
         assert one.forged.endswith(".")
         assert set(one.outcomes) <= {Outcome.SAME, Outcome.DIFFERENT}
+
+
+def test_the_points_in_the_text_are_those_of_the_scheme() -> None:
+    [outcome] = (one for one in CONDITIONS if one.name == "outcome")
+    assert f"at most {CIRCUMSTANCE_LIMIT} points, and {DECIDING_POINTS} decide" in outcome.forged
 
 
 def test_the_documentation_has_the_conditions() -> None:
