@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
     from fingerprint.machine.base import Machine
-    from fingerprint.observation import Comparison, Observation
+    from fingerprint.observation import Comparison
     from fingerprint.rules.certainty import Ruling
     from fingerprint.vault import Vault
     from fingerprint.vault.edit import VaultEdit
@@ -136,29 +136,31 @@ def finish(vault: Vault, found: GuardRun) -> None:
         vault: the vault.
         found: the run, also one that its caller ended.
     """
-    if found.dry_run or found.decision == Decision.UNCHANGED:
+    if found.dry_run:
+        return
+    if found.decision == Decision.UNCHANGED:
+        _forget_unknown(vault)
         return
     if found.decision == Decision.UNKNOWN:
         # The agent may read what could not be read here, and reject the machine by it.
-        _try_to_keep_safe(vault)
+        _keep_safe(vault)
     _note(vault, found)
 
 
-def _keep_safe(vault: Vault) -> None:
-    """Keep the record in the history, unless it is there: the agent may replace it next."""
-    data = vault.raw(FINGERPRINT_KEY)
-    if data is None or vault.history.mentions(data):
-        return
-    with vault.edit() as edit:
-        edit.keep(FINGERPRINT_KEY, why=SAFE)
+def _keep_safe(vault: Vault) -> str:
+    """Keep the record in the history, unless it is there: the agent may replace it next.
 
-
-def _try_to_keep_safe(vault: Vault) -> None:
+    Returns:
+        Why it could not be kept; "" if it is there. The decision stands without it.
+    """
     try:
-        _keep_safe(vault)
-    except FingerprintError:
-        # The decision stands without it.
-        return
+        data = vault.raw(FINGERPRINT_KEY)
+        if data is not None and not vault.history.mentions(data):
+            with vault.edit() as edit:
+                edit.keep(FINGERPRINT_KEY, why=SAFE)
+    except FingerprintError as error:
+        return f"the record could not be kept in the history ({error.where}: {error.what})"
+    return ""
 
 
 class _Run:
@@ -188,13 +190,7 @@ class _Run:
         ruling = self._ruling(observed)
         rule = in_words(observed.verdict)
         if ruling.is_different:
-            if not self._dry_run:
-                _keep_safe(self._vault)
-            return GuardRun(
-                at, Decision.COPY, self._block, f"another machine: {ruling.why}; the agent would accept it ({rule})",
-                "If this is a copy, clear its identity; if the hardware was replaced on purpose, keep the fingerprint",
-                rebaselined_as_it_is(other_sid(observed.record.hardware_hash, observed.collection)),
-            )  # fmt: skip
+            return self._kept_safe(copy_run(at, observed, ruling, self._block))
         if not self._refresh:
             return GuardRun(at, Decision.ACCEPTED, False, f"the agent accepts it ({rule}); {_in_words(ruling)}")
         why = self._no_refresh(observed, ruling)
@@ -207,14 +203,11 @@ class _Run:
 
     def _of_mismatch(self, at: str, observed: Comparison) -> GuardRun:
         ruling, rule = self._ruling(observed), in_words(observed.verdict)
-        # Then the agent's new fingerprint can lose nothing, also if the renewal fails.
-        if not self._dry_run:
-            _keep_safe(self._vault)
         if not ruling.is_same:
-            return GuardRun(
-                at, Decision.REJECTED, self._block, f"the agent rejects it ({rule}); {ruling.why}",
-                "See what changed", "fingerprint explain",
-            )  # fmt: skip
+            return self._kept_safe(rejected_run(at, observed, ruling, self._block))
+        if not self._dry_run:
+            # Also if the renewal fails, or is killed: the agent replaces the record then.
+            _keep_safe(self._vault)
         if self._renewals((KEPT, REFRESHED)) >= RENEWALS_A_DAY:
             return GuardRun(
                 at, Decision.UNKNOWN, False, f"its record was renewed {RENEWALS_A_DAY} times within a day: the machine "
@@ -223,6 +216,11 @@ class _Run:
         self._renew(observed, KEPT)
         why = f"the agent would reject it ({rule}), but it is certainly the same: {ruling.why}"
         return GuardRun(at, Decision.KEPT, False, why, written=True)
+
+    def _kept_safe(self, found: GuardRun) -> GuardRun:
+        """Keep the record in the history: then the agent's new fingerprint can lose nothing."""
+        why = "" if self._dry_run else _keep_safe(self._vault)
+        return found.replace(why=f"{found.why}; {why}") if why else found
 
     def _ruling(self, observed: Comparison) -> Ruling:
         return ruling_of(self._vault, observed.record, self._gate.recorder, timeout=self._timeout)
@@ -267,8 +265,8 @@ class _Run:
         Best effort. Only where the rules compared something, and each source could be read, also of the hardware:
         later runs compare with what is kept now, and without it nothing would ever be certain.
         """
-        verdict, recorder = observed.verdict, self._gate.recorder
-        if found.written or verdict.vacuous or verdict.reason not in (Reason.SAME_IP, Reason.SIMILAR):
+        recorder = self._gate.recorder
+        if found.written or not is_evidence(observed):
             return False
         try:
             if self._vault.evidence.has(observed.record):
@@ -295,6 +293,29 @@ def _in_words(ruling: Ruling) -> str:
     return f"certainly the same: {ruling.why}" if ruling.is_same else ruling.why
 
 
+def is_evidence(match: Comparison) -> bool:
+    """Return whether a match may become the evidence of a record that has none: the rules compared something."""
+    verdict = match.verdict
+    return not verdict.vacuous and verdict.reason in (Reason.SAME_IP, Reason.SIMILAR)
+
+
+def copy_run(at: str, observed: Comparison, ruling: Ruling, block: bool) -> GuardRun:
+    """Return the run that found another machine, which the agent would accept."""
+    rule = in_words(observed.verdict)
+    return GuardRun(
+        at, Decision.COPY, block, f"another machine: {ruling.why}; the agent would accept it ({rule})",
+        "If this is a copy, clear its identity; if the hardware was replaced on purpose, keep the fingerprint",
+        rebaselined_as_it_is(other_sid(observed.record.hardware_hash, observed.collection)),
+    )  # fmt: skip
+
+
+def rejected_run(at: str, observed: Comparison, ruling: Ruling, block: bool) -> GuardRun:
+    """Return the run that found a machine which the agent rejects, and which is not certainly the same."""
+    rule = in_words(observed.verdict)
+    why = f"the agent rejects it ({rule}); {ruling.why}"
+    return GuardRun(at, Decision.REJECTED, block, why, "See what changed", "fingerprint explain")
+
+
 def last_run(vault: Vault) -> GuardRun | None:
     """Return the last run whose decision was not "unchanged", which writes nothing; None if none is known.
 
@@ -316,26 +337,17 @@ def last_run(vault: Vault) -> GuardRun | None:
     return GuardRun(at, decision, blocks, why, remedy, command, written, record=str(kept.get("record", "")))
 
 
-def stands(run: GuardRun, observed: Observation) -> bool:
-    """Return whether a run found a copy or a machine that is rejected, and would again: nothing changed since.
-
-    Args:
-        run: the run; one that found nothing is not noted, so it may be an old one.
-        observed: the machine and its vault now.
-    """
-    from fingerprint.rules.certainty import rule_on
-
-    now = observed.comparison
-    bad = run.decision in (Decision.COPY, Decision.REJECTED)
-    if not bad or now is None or now.unchanged or record_tag(now.record) != run.record:
-        return False
-    ruling = rule_on(None if observed.stable is None else observed.stable.verdict)
-    return ruling.is_different if now.verdict.match else not ruling.is_same
-
-
-def blocks_now(run: GuardRun, observed: Observation) -> bool:
-    """Return whether a run kept the agent from starting, and would again, see `stands`."""
-    return run.blocks and stands(run, observed)
+def _forget_unknown(vault: Vault) -> None:
+    """Remove the note of a run that could not compare: this one could. Best effort."""
+    try:
+        before = last_run(vault)
+        if before is not None and before.decision == Decision.UNKNOWN:
+            with Directory.open(os.path.join(vault.state, _DIRECTORY)) as directory:
+                directory.lock(1.0)
+                directory.remove(f"{vault.state_key}.json")
+    except VaultError:
+        # It names its time, so it cannot be taken for one of this start.
+        return
 
 
 def _note(vault: Vault, found: GuardRun) -> None:

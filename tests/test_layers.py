@@ -25,6 +25,7 @@ explanation
 testing
 registration
 guard_units
+guard_forecast
 guard recovery
 gate
 observation

@@ -174,12 +174,7 @@ class Gate:
 
     def _require_agreement(self, mismatches: list[Comparison]) -> None:
         last = mismatches[-1]
-        if not last.verdict.conclusive:
-            raise CollectError(
-                f"inconclusive: {', '.join(last.collection.unreadable)} could not be read",
-                where=self.vault.path,
-                remedy=f"Nothing was written. {last.collection.remedy or 'See why with: fingerprint show'}",
-            )
+        require_conclusive(last, self.vault.path)
         if len(mismatches) < 2 or mismatches[-2].collection.hardware_hash != last.collection.hardware_hash:
             raise CollectError(
                 "inconclusive: two good observations in a row did not agree",
@@ -276,6 +271,22 @@ class Gate:
             "hash, and kept the fingerprint", reason, ruling.why,
         )  # fmt: skip
         return observed.record.fingerprint
+
+
+def require_conclusive(mismatch: Comparison, where: str) -> None:
+    """Raise CollectError where unreadable attributes could turn a mismatch into a match.
+
+    Args:
+        mismatch: the mismatch.
+        where: the vault.
+    """
+    if not mismatch.verdict.conclusive:
+        collection = mismatch.collection
+        raise CollectError(
+            f"inconclusive: {', '.join(collection.unreadable)} could not be read",
+            where=where,
+            remedy=f"Nothing was written. {collection.remedy or 'See why with: fingerprint show'}",
+        )
 
 
 def mismatch_error(verdict: Verdict, where: str, change: RecipeChange | None = None) -> FingerprintMismatch:

@@ -9,6 +9,7 @@ from fingerprint.vault.evidence import OF_A_MATCH
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
+    from fingerprint.observation import Observation
     from fingerprint.rules.certainty import Ruling
     from fingerprint.types import FingerprintRecord
     from fingerprint.vault import Vault
@@ -25,8 +26,7 @@ def ruling_of(vault: Vault, record: FingerprintRecord, machine: Machine, *, time
     """
     # Imported here: an unchanged machine does not need it.
     from fingerprint.machine.recorded import RecordedMachine
-    from fingerprint.rules.certainty import Ruling, rule_on
-    from fingerprint.rules.stable import Outcome
+    from fingerprint.rules.certainty import rule_on
 
     try:
         kept = vault.evidence.for_record(record)
@@ -35,8 +35,35 @@ def ruling_of(vault: Vault, record: FingerprintRecord, machine: Machine, *, time
         before = RecordedMachine(kept.snapshot, vault.evidence.path)
         found = rule_on(compare_stable(before, kept.at, machine, timeout=timeout).verdict)
     except FingerprintError as error:
-        return Ruling(Outcome.CANNOT_TELL, (), f"the evidence cannot be used ({error.where}: {error.what})")
-    return found.replace(why=f"{found.why} ({OF_A_MATCH})") if kept.of_match else found
+        return _unusable(f"{error.where}: {error.what}")
+    return _named(found, of_match=kept.of_match)
+
+
+def ruling_on(observed: Observation) -> Ruling:
+    """Return the ruling on a machine that was observed, as `ruling_of` does.
+
+    Args:
+        observed: the machine and its vault, with a comparison.
+    """
+    from fingerprint.rules.certainty import rule_on
+
+    stable = observed.stable
+    if stable is None:
+        problem = observed.evidence_problem
+        return _unusable(problem) if problem else rule_on(None)
+    return _named(rule_on(stable.verdict), of_match=stable.of_match)
+
+
+def _unusable(why: str) -> Ruling:
+    from fingerprint.rules.certainty import Ruling
+    from fingerprint.rules.stable import Outcome
+
+    return Ruling(Outcome.CANNOT_TELL, (), f"the evidence cannot be used ({why})")
+
+
+def _named(found: Ruling, *, of_match: bool) -> Ruling:
+    """Return a ruling that says so where its evidence is of a match."""
+    return found.replace(why=f"{found.why} ({OF_A_MATCH})") if of_match else found
 
 
 def unreadable_hardware(machine: Machine, timeout: float | None = None) -> tuple[str, ...]:

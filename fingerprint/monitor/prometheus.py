@@ -116,7 +116,8 @@ def _of_the_next_check(result: CheckResult) -> list[Metric]:
 
 def _of_the_guard(result: CheckResult, vault: Vault) -> list[Metric]:
     """Return the metrics of the guard's last run that found a change; none without one."""
-    from fingerprint.guard import Decision, blocks_now, last_run
+    from fingerprint.guard import Decision, last_run
+    from fingerprint.guard_forecast import blocks_now
 
     try:
         run = last_run(vault)

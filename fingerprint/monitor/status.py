@@ -122,7 +122,8 @@ def _by_address_alone(verdict: Verdict) -> bool:
 
 
 def _blocking_run(vault: Vault, found: Observation) -> GuardRun | None:
-    from fingerprint.guard import blocks_now, last_run
+    from fingerprint.guard import last_run
+    from fingerprint.guard_forecast import blocks_now
 
     try:
         run = last_run(vault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 import reference_store
-from commandline import environment
+from commandline import COMMAND, environment
 from event_machines import CHANGES, before_and_after, machine, snapshot
 from faults import (
     ERRNOS,
@@ -51,7 +52,8 @@ SCENARIOS = {
     "kept safe": ("clone-new-id", ("--on-mismatch", "block"), Decision.REJECTED, True),
     "first evidence": ("agent-restart", (), Decision.UNCHANGED, True),
 }
-RENEWS = (Decision.KEPT, Decision.REFRESHED)
+RENEWS, BAD = (Decision.KEPT, Decision.REFRESHED), (Decision.COPY, Decision.REJECTED)
+NOT_KEPT = "the record could not be kept in the history"
 
 
 class Setup:
@@ -119,8 +121,11 @@ class Setup:
         apart = str(self.path / "state" / "evidence")
         if late := writes_on_a_failed_read(ended.calls, self.vault.path, record, apart):
             yield f"written after a failed reading: {late}"
-        if ended.code == 1 and not self.vault.history.mentions(self.vault.raw(FINGERPRINT_KEY) or b""):
-            yield "blocked, and the record is not in the history"
+        kept = self.vault.history.mentions(self.vault.raw(FINGERPRINT_KEY) or b"")
+        if decision in BAD and not kept and NOT_KEPT not in answer["why"]:
+            yield f"{decision}, and it does not say that the record is not in the history: {answer['why']}"
+        if decision in BAD and ended.code != 1:
+            yield f"{decision}, and not blocked"
         yield from self.afterwards()
 
     def afterwards(self) -> Iterator[str]:
@@ -163,6 +168,53 @@ def test_no_fault_and_no_kill_costs_a_record(tmp_path: Path, full: bool, count: 
         found += [f"{fault}: {defect}" for defect in setup.defects(setup.run(paths, fault), fault)]
     count("faults and kills of a run of the guard", len(faults))
     assert found == []
+
+
+FULL = "dd if=/dev/zero of=disk/fill bs=1k 2>/dev/null || true"
+READ_ONLY = "mount -o remount,ro disk"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not installed")
+@pytest.mark.parametrize("disk", [FULL, READ_ONLY], ids=["full", "read-only"])
+@pytest.mark.parametrize("known", [True, False], ids=["in the history", "not in the history"])
+@pytest.mark.parametrize(
+    ("event", "action", "decision"),
+    [("clone", "block", "copy"), ("clone", "allow", "copy"), ("clone-new-id", "block", "rejected"),
+     ("clone-new-id", "allow", "rejected"), ("reinstalled", "block", "unknown"), ("nic-swap", "block", "unknown"),
+     ("agent-restart", "block", "unchanged")],
+)  # fmt: skip
+def test_a_disk_without_space_changes_no_decision(
+    tmp_path: Path, disk: str, known: bool, event: str, action: str, decision: str
+) -> None:
+    """A certain copy is blocked all the same; the same machine starts, with its record as it was."""
+    (tmp_path / "disk").mkdir()
+    for name, taken in zip(("before", "after"), before_and_after(event), strict=True):
+        (tmp_path / f"{name}.json").write_text(json.dumps(taken))
+    forgotten = "true" if known else "rm disk/state/history/*"
+    script = f"""set -eu
+mount -t tmpfs -o size=600k,mode=700 tmpfs disk
+on() {{ snapshot=$1; shift; {COMMAND} --vault {tmp_path}/disk/Vault --snapshot $snapshot.json "$@"; }}
+on before vault init >&2
+{forgotten}
+{disk}
+sha256sum disk/Vault/Manifest disk/Vault/Store/* >held
+on after guard --refresh --on-mismatch {action} --output json && code=0 || code=$?
+sha256sum -c --quiet held >&2
+exit $((code + 40))
+"""
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        env={**environment(tmp_path / "disk" / "state"), "HOME": str(tmp_path)},
+    )  # fmt: skip
+    answer = json.loads(done.stdout)
+    assert (answer["decision"], answer["blocks"], done.returncode) == (
+        decision, action == "block" and decision in BAD, 41 if answer["blocks"] else 40
+    ), done.stderr  # fmt: skip
+    if decision in BAD:
+        assert (NOT_KEPT in answer["why"]) is not known
+    assert ("not known whether" in done.stderr) == (decision == "unknown")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("scenario", ["renewed", "refreshed"])

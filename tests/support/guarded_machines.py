@@ -15,7 +15,7 @@ from fingerprint.types import FingerprintRecord
 
 _UNIT = "/etc/systemd/system/amazon-ssm-agent.service"
 COMMAND = "/usr/bin/fingerprint guard --on-mismatch block"
-DROP_IN = content(COMMAND.split(), "/usr/bin/timeout", 60).decode()
+ALLOWS = "/usr/bin/fingerprint guard --on-mismatch allow"
 
 
 class GuardedMachine(AgentMachine):
@@ -36,7 +36,7 @@ class GuardedMachine(AgentMachine):
         self.write()
         if evidence:
             keep_snapshot(self.vault, self.snapshot)
-        self.drop_in(DROP_IN)
+        self.installed(COMMAND)
 
     @property
     def vault(self) -> Vault:
@@ -58,6 +58,16 @@ class GuardedMachine(AgentMachine):
     def is_undone(self) -> None:
         """Put the disk back into the first machine."""
         self.is_like(self._before)
+
+    def installed(self, command: str) -> None:
+        """Let the agent's unit run a command before each start, as `guard install` writes it."""
+        self.drop_in(content(command.split(), "/usr/bin/timeout", 60).decode())
+
+    def loses_dmidecode(self) -> None:
+        """Let dmidecode hang, so that four attributes are unreadable."""
+        for command in self.snapshot["commands"]:
+            if "dmidecode" in command["argv"][0]:
+                command.update({"problem": "timeout", "returncode": None})
 
     def drop_in(self, text: str) -> None:
         self.file(_UNIT, "[Service]\nExecStart=/usr/bin/amazon-ssm-agent\n", 0o644)
