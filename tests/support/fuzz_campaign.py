@@ -12,6 +12,8 @@ from typing import NamedTuple
 LENGTH_LIMIT = 64 * 1024
 SECONDS_LIMIT = 1.0
 BATCH = 10_000
+# So many inputs end within the seconds, also where each takes some milliseconds and the processor is shared.
+WATCHED = 500
 WATCHDOG_SECONDS = 120
 
 
@@ -90,12 +92,13 @@ def fuzz(target: Target, inputs: int, seed: int, memory: Callable[[], int] = lam
         # Import modules first, so that they do not count as growth.
         run(seed_text, Random(0))
     for batch in range(-(-inputs // BATCH)):
-        faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
         random = Random(seed + batch)
         pool = [*seeds] * 4
         if batch == inputs // BATCH // 10:
             settled = memory()
-        for _ in range(min(BATCH, inputs - done)):
+        for number in range(min(BATCH, inputs - done)):
+            if number % WATCHED == 0:
+                faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
             data = mutated(pool, tokens, random)
             started = clock()
             try:
