@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -20,13 +21,23 @@ from fingerprint.attributes.events import EVENTS, Event, Truth
 from fingerprint.cli import main
 from fingerprint.explanation import explain_observation
 from fingerprint.gate import keep_snapshot
-from fingerprint.guard import REFRESHES_A_DAY, RENEWALS_A_DAY, SAFE, Decision, GuardRun, last_run, run_guard
+from fingerprint.guard import (
+    BLOCKED,
+    REFRESHES_A_DAY,
+    RENEWALS_A_DAY,
+    SAFE,
+    Decision,
+    GuardRun,
+    last_run,
+    run_guard,
+)
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.observation import observe
 from fingerprint.recovery import carry_out, plan_rebaseline
 from fingerprint.rules.certainty import NO_EVIDENCE
 from fingerprint.vault.evidence import MATCHED, OF_A_MATCH
 from fingerprint.vault.history import FIRST, KEPT, REFRESHED
+from fingerprint.vault.records import encode_fingerprint
 
 FINGERPRINT = "a-fingerprint"
 every_event = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
@@ -176,9 +187,13 @@ def test_a_machine_that_is_always_rejected_is_reported(vault: Vault) -> None:
 
 
 @pytest.mark.parametrize("name", ["clone", "os-upgrade", "clone-new-id", "reinstalled"])
-def test_a_dry_run_says_the_same_and_writes_nothing(vault: Vault, name: str) -> None:
+@pytest.mark.parametrize("in_history", [True, False])
+def test_a_dry_run_says_the_same_and_writes_nothing(vault: Vault, name: str, in_history: bool) -> None:
     before, after = before_and_after(name)
-    registered(vault, before)
+    record = registered(vault, before)
+    if not in_history:
+        shutil.rmtree(Path(vault.state) / "history")
+        assert not vault.history.mentions(encode_fingerprint(record))
     held = contents(vault)
     dry = guard(vault, after, block=True, dry_run=True)
     assert dry.dry_run
@@ -291,7 +306,8 @@ def test_no_mismatch_and_no_disabled_check_is_evidence(vault: Vault, name: str, 
 
 def test_where_nothing_is_known_the_agent_may_start(vault: Vault, tmp_path: Path) -> None:
     before, after = before_and_after("reinstalled")
-    assert guard(vault, after, block=True).decision == Decision.UNKNOWN
+    found = guard(vault, after, block=True)
+    assert (found.decision, found.blocks) == (Decision.UNKNOWN, False)
     assert not Path(vault.path).exists()
     registered(vault, before)
     data = Path(vault.data_path("InstanceFingerprint"))
@@ -349,6 +365,33 @@ def test_the_remedy_of_a_copy_works(vault: Vault, tmp_path: Path, name: str, thr
     assert run(*target, *words, env=environment(tmp_path / "state")).returncode == 0
     assert guard(vault, after).decision == Decision.UNCHANGED
     assert vault.read().fingerprint == FINGERPRINT
+
+
+def test_what_was_noted_stays_after_an_unchanged_start(vault: Vault) -> None:
+    before, after = before_and_after("reinstalled")
+    registered(vault, before)
+    kept = guard(vault, after)
+    assert kept.decision == Decision.KEPT
+    assert guard(vault, after).decision == Decision.UNCHANGED
+    assert last_run(vault) == kept
+
+
+def test_the_record_of_another_process_gets_no_evidence(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was stored after the machine was compared with the one before."""
+    before, after = before_and_after("agent-restart")
+    record = FingerprintRecord(FINGERPRINT, collect(RecordedMachine(before)).hardware_hash, 40)
+    written_by_the_agent(vault, record)
+    change = Vault.change
+
+    def meanwhile(self: Vault, action: Any) -> Any:
+        monkeypatch.setattr(Vault, "change", change)
+        written_by_the_agent(vault, record.replace(fingerprint="another"))
+        return change(self, action)
+
+    monkeypatch.setattr(Vault, "change", meanwhile)
+    guard(vault, after)
+    assert vault.read().fingerprint == "another"
+    assert vault.evidence.entries() == ([], [])
 
 
 def test_an_unexpected_error_starts_the_agent(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,7 +452,9 @@ def test_the_command(
     answer = json.loads(done.stdout)
     assert (answer["decision"], answer["blocks"], answer["dryRun"]) == (decision, code == 1, dry)
     text = command(tmp_path, after, *words, "--dry-run").stdout
-    assert "must not start" in text if code else "may start" in text
+    assert ("must not start" in text) == (code == 1) != ("may start" in text)
+    # The drop-in blocks a start only with this line.
+    assert (text.splitlines()[-1] == BLOCKED) == (BLOCKED in text) == (code == 1)
 
 
 def test_the_command_where_nothing_is_known(vault: Vault, tmp_path: Path) -> None:
@@ -423,9 +468,13 @@ def test_the_command_where_nothing_is_known(vault: Vault, tmp_path: Path) -> Non
 def test_a_run_beyond_its_limit_starts_the_agent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Also while what runs handles every error."""
+    """Also while what runs handles every error, and once even this one."""
 
     def stuck(*_: object, **__: object) -> None:
+        try:
+            time.sleep(20)
+        except BaseException:
+            pass
         for _ in range(100):
             try:
                 time.sleep(0.2)

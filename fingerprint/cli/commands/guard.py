@@ -7,7 +7,7 @@ from fingerprint.answers.guard import guard_answer
 from fingerprint.cli.conclusion import print_conclusion
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import print_json, warn, write_data
-from fingerprint.errors import EXIT_DIFFERS, EXIT_OK, UsageError
+from fingerprint.errors import EXIT_DIFFERS, EXIT_OK
 from fingerprint.guard import BLOCKED, Decision, GuardRun, finish, run_guard
 
 TYPE_CHECKING = False
@@ -40,8 +40,6 @@ class _TimeUp(BaseException):
 
 
 def run(arguments: Arguments) -> int:
-    if arguments.limit <= 0:
-        raise UsageError("--limit must be more than 0 seconds", remedy="Leave it out for 60 seconds")
     vault = vault_of(arguments)
 
     def compare() -> GuardRun:
