@@ -226,7 +226,9 @@ def _outcome(identity: int, circumstance: int) -> Outcome:
 
 def _overlap(saved: str, current: str) -> bool:
     before, now = set(saved.split()), set(current.split())
-    return 2 * len(before & now) >= min(len(before), len(now))
+    common = len(before & now)
+    # A value of blanks alone has no element, and would match every other one.
+    return common > 0 and 2 * common >= min(len(before), len(now))
 
 
 def smbios_values(table: SmbiosTable) -> dict[str, str]:

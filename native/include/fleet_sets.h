@@ -68,7 +68,8 @@ static int64_t fleet_distinct(fleet_element *elements, int64_t count) {
     return kept;
 }
 
-/* Return whether at least half of the elements of the smaller set are in both; -1 if there is no memory. */
+/* Return whether two sets have an element in common, and at least half of those of the smaller one; -1 if there is no
+   memory. */
 static int fleet_sets_overlap(const uint8_t *x, int64_t x_length, const uint8_t *y, int64_t y_length) {
     fleet_element few[2 * FLEET_FEW_ELEMENTS], *a = few, *b, *many = NULL;
     int64_t a_count = fleet_elements(x, x_length, NULL), b_count = fleet_elements(y, y_length, NULL);
@@ -90,7 +91,7 @@ static int fleet_sets_overlap(const uint8_t *x, int64_t x_length, const uint8_t 
     }
     smaller = a_count < b_count ? a_count : b_count;
     free(many);
-    return 2 * common >= smaller;
+    return common && 2 * common >= smaller;
 }
 
 #endif
