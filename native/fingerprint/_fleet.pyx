@@ -64,6 +64,14 @@ from fingerprint.near cimport (
     near_within,
 )
 from fingerprint.sha256 cimport sha256_add, sha256_begin, sha256_context, sha256_end
+from fingerprint.stable_pairs cimport (
+    stable_bytes_of,
+    stable_decide_pairs,
+    stable_elements,
+    stable_fleet,
+    stable_set_codes,
+    stable_sort_sets,
+)
 
 
 fleet_detect_processor()
@@ -76,3 +84,4 @@ include "fleet/pairs.pxi"
 include "fleet/question.pxi"
 include "fleet/stable.pxi"
 include "fleet/near.pxi"
+include "fleet/stable_pairs.pxi"

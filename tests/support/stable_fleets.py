@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from fingerprint.attributes.stable import CONTAINERS, PHYSICAL
-from fingerprint.fleet.stable_columns import SETS, STABLE_NAMES, STABLE_SIDES
+from fingerprint.fleet.stable_columns import SETS, STABLE_NAMES, STABLE_SIDES, UNREADABLE
+from fingerprint.rules.stable import StableVerdict, decide
 
 Cells = dict[str, str | None]
 SINGLE = st.sampled_from([None, "", "?", "1", "a" * 32, "b" * 32, "b" * 31, "c" * 33, "d" * 70, "d" * 69 + "e", "é"])
@@ -57,3 +58,18 @@ def table_of(rows: list[tuple[Cells, Cells]], form: str = "string", missing: fro
                 own = "string" if form == "other" and place else form
                 columns[f"{side}.{name}"] = column_of([one[place].get(name) for one in rows], own, name)
     return pa.table(columns)
+
+
+def reference(one: Cells, other: Cells) -> StableVerdict:
+    """Return the verdict on two rows. An attribute is unknown if one row has it unreadable, and the other has it."""
+    saved: dict[str, str] = {}
+    current: dict[str, str] = {}
+    unreadable = []
+    for name in STABLE_NAMES:
+        a, b = one.get(name) or "", other.get(name) or ""
+        if UNREADABLE not in (a, b):
+            saved[name], current[name] = a, b
+        elif a and b and not (a == b and name == "hypervisor"):
+            saved[name] = b if a == UNREADABLE else a
+            unreadable.append(name)
+    return decide(saved, current, unreadable)

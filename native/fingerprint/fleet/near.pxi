@@ -127,6 +127,14 @@ cdef class Near:
             raise IndexError("there is no such column")
         return PyBytes_FromStringAndSize(<const char *>(self.codes + column * self.fleet.rows), self.fleet.rows * 4)
 
+    def frequencies_of(self, int column):
+        """Return a byte for each row: 1 where no other row has its value, 0 for no value. Raises IndexError."""
+        if not 0 <= column < self.fleet.columns:
+            raise IndexError("there is no such column")
+        return PyBytes_FromStringAndSize(
+            <const char *>(self.frequencies + column * self.fleet.rows), self.fleet.rows
+        )
+
     def collect(self, parts):
         """Find the nodes and the values that nodes can share, and return about `parts` tasks for `pairs`.
 
@@ -269,6 +277,16 @@ cdef class Answer:
             for i in range(self.rows):
                 to[i] = near_root(self.found.parents, <uint32_t>i)
         return roots
+
+    def join(self, const unsigned int[::1] one, const unsigned int[::1] other):
+        """Join the clusters of pairs of rows. Raises IndexError: a row is out of range."""
+        cdef int64_t i, count = len(one)
+        if len(other) != count:
+            raise IndexError("each pair has two rows")
+        for i in range(count):
+            if one[i] >= self.rows or other[i] >= self.rows:
+                raise IndexError("there is no such row")
+            near_join(self.found.parents, one[i], other[i])
 
     def add(self, Answer other):
         """Add what another thread found, and its pairs up to the limit. Raises ValueError for another fleet."""
