@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from fingerprint.fleet.stable_checking import StableChecked as StableChecked
     from fingerprint.fleet.stable_checking import StableSummary as StableSummary
     from fingerprint.fleet.stable_checking import check_stable as check_stable
+    from fingerprint.fleet.stable_cloning import StableClones as StableClones
+    from fingerprint.fleet.stable_cloning import clones_stable as clones_stable
 
 _HOMES = {
     "Checked": "checking",
@@ -35,11 +37,13 @@ _HOMES = {
     "Plan": "planning",
     "Rejects": "rejects",
     "StableChecked": "stable_checking",
+    "StableClones": "stable_cloning",
     "StableSummary": "stable_checking",
     "Summary": "checking",
     "check": "checking",
     "check_stable": "stable_checking",
     "clones": "cloning",
+    "clones_stable": "stable_cloning",
     "drift": "drifting",
     "join": "drifting",
     "open_fleet": "io.readers",
@@ -48,8 +52,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Checked", "Clones", "Drift", "Fleet", "Group", "Plan", "Rejects", "StableChecked", "StableSummary", "Summary",
-    "check", "check_stable", "clones", "drift", "join", "open_fleet", "pack", "plan",
+    "Checked", "Clones", "Drift", "Fleet", "Group", "Plan", "Rejects", "StableChecked", "StableClones",
+    "StableSummary", "Summary", "check", "check_stable", "clones", "clones_stable", "drift", "join", "open_fleet",
+    "pack", "plan",
 ]  # fmt: skip
 
 

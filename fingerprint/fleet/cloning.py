@@ -21,13 +21,13 @@ from fingerprint._fleet import Answer, Near, Stream
 from fingerprint.errors import InputError, UsageError
 from fingerprint.fleet.attribute_names import common
 from fingerprint.fleet.column_types import require_one_family
-from fingerprint.fleet.grouping import DAY, FINDINGS, SHARED_KEYS, SIDS, Group, Groups, Rows, runs_of
+from fingerprint.fleet.grouping import DAY, SHARED_KEYS, SIDS, FoundGroups, Groups, Rows, runs_of
 from fingerprint.fleet.io.arrow import batches_of
 from fingerprint.fleet.parallel import BatchStream, usual_threads
 from fingerprint.fleet.schema import EXTRAS, NODE, OBSERVED, layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from fingerprint.fleet.rejects import Rejects
 
@@ -37,7 +37,7 @@ _LISTED = 100_000
 
 
 @dataclass
-class Clones:
+class Clones(FoundGroups):
     """The clones of a fleet.
 
     Attributes:
@@ -63,25 +63,6 @@ class Clones:
     compared: int = 0
     nodes: Any = None
     left_out: tuple[str, ...] = ()
-
-    @property
-    def groups(self) -> list[Groups]:
-        """All groups, those of near-clones last."""
-        return [*self.shared, *((self.near,) if self.near is not None else ())]
-
-    @property
-    def findings(self) -> int:
-        """Number of groups that are neither similar machines nor a machine that moved."""
-        return sum(count for one in self.groups for word, count in one.counts().items() if word in FINDINGS)
-
-    def every_group(self) -> Iterator[Group]:
-        """Yield all groups one by one, those of near-clones last."""
-        for groups in self.groups:
-            yield from (groups[number] for number in range(len(groups)))
-
-    def nodes_of(self, group: Group, most: int) -> list[str]:
-        """Return the node IDs of the first rows of a group, each once."""
-        return list(dict.fromkeys(self.nodes[row].as_py() for row in group.rows[:most]))
 
 
 def clones(

@@ -13,13 +13,15 @@ from fingerprint.fleet.schema import NODE, OBSERVED, SID
 from fingerprint.rules.ssm import MACHINE_ID, UUID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fingerprint._fleet import Near
 
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 # The readings of a group.
-COPY, IMAGE, MOVED, LOOK_ALIKE, ABSENT, UNKNOWN = (
-    "copy", "image-not-reset", "moved", "look-alike", "absent-values", "no-times",
+COPY, IMAGE, MOVED, LOOK_ALIKE, ABSENT, UNKNOWN, TWICE, UNDECIDED = (
+    "copy", "image-not-reset", "moved", "look-alike", "absent-values", "no-times", "registered-twice", "cannot-tell",
 )  # fmt: skip
 READINGS = {
     COPY: "a copy: both were observed at the same time",
@@ -28,9 +30,11 @@ READINGS = {
     LOOK_ALIKE: "similar machines: the same model and setup, no unique value in common",
     ABSENT: "similar machines: the attributes in common are mostly empty",
     UNKNOWN: "two machines, or one that moved: the rows have no times",
+    TWICE: "one machine with several node IDs, or a copy with all IDs of its hardware",
+    UNDECIDED: "scheme stable cannot tell whether it is one machine",
 }
 # Readings that are findings.
-FINDINGS = (COPY, IMAGE, UNKNOWN)
+FINDINGS = (COPY, IMAGE, UNKNOWN, TWICE)
 SHARED_KEYS = (NODE, "fingerprint", "vault", "hardware-id", "system_uuid", "mac")
 DAY = 86_400.0
 _WORDS = tuple(READINGS)
@@ -107,6 +111,33 @@ class Groups:
         return {word: count for word, count in zip(_WORDS, counts, strict=True) if count}
 
 
+class FoundGroups:
+    """What every result of a search for clones has: groups of several kinds, and the column of node IDs."""
+
+    shared: list[Groups]
+    near: Groups | None = None
+    nodes: Any
+
+    @property
+    def groups(self) -> list[Groups]:
+        """All groups, those of near-clones last."""
+        return [*self.shared, *((self.near,) if self.near is not None else ())]
+
+    @property
+    def findings(self) -> int:
+        """Number of groups that are neither similar machines nor a machine that moved."""
+        return sum(count for one in self.groups for word, count in one.counts().items() if word in FINDINGS)
+
+    def every_group(self) -> Iterator[Group]:
+        """Yield all groups one by one, those of near-clones last."""
+        for groups in self.groups:
+            yield from (groups[number] for number in range(len(groups)))
+
+    def nodes_of(self, group: Group, most: int) -> list[str]:
+        """Return the node IDs of the first rows of a group, each once."""
+        return list(dict.fromkeys(self.nodes[row].as_py() for row in group.rows[:most]))
+
+
 class Rows:
     """The rows of a fleet as numbers, and their groups.
 
@@ -128,10 +159,8 @@ class Rows:
         # A row without an attribute is distinguished from one with an empty attribute.
         self.empty = [code or -1 for code in empty]
         self.sid = next((codes for name, codes in zip(names, self.codes, strict=True) if name in SIDS), None)
-        self.times = None
-        if OBSERVED in table.schema.names and table[OBSERVED].null_count == 0:
-            self.times = table[OBSERVED].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() / 1e6
-        self.nodes = _numbered(table[NODE])
+        self.times = times_of(table)
+        self.nodes = numbered(table[NODE])
 
     def numbers_of(self, key: str) -> Numbers | None:
         """Return a number for each value of a key, -1 for none; None if the fleet does not have the key."""
@@ -143,35 +172,26 @@ class Rows:
             return np.where((self.sid == 0) | (self.sid == self.empty[position]), -1, numbers)
         if key == NODE:
             return self.nodes
-        return _numbered(self.table[key]) if key in self.table.schema.names else None
+        return numbered(self.table[key]) if key in self.table.schema.names else None
 
     def groups(self, kind: str, rows: Numbers, starts: Numbers) -> Groups:
         """Return the groups of rows that begin at `starts`; of a shared key only those of several machines."""
-        numbers = _numbers_of_groups(starts, len(rows))
+        numbers = numbers_of_groups(starts, len(rows))
         machines = self._machines(kind, rows)
         if kind != "near":
-            several = _distinct(numbers, machines, len(starts)) > 1
+            several = distinct(numbers, machines, len(starts)) > 1
             if kind == "hardware-id":
                 # One node on two machines is reported under its node ID.
-                several &= _distinct(numbers, self.nodes[rows], len(starts)) > 1
+                several &= distinct(numbers, self.nodes[rows], len(starts)) > 1
             keep = several[numbers]
             rows, machines = rows[keep], machines[keep]
             starts = np.concatenate(([0], np.cumsum(np.diff(np.append(starts, len(keep)))[several])))[:-1]
-            numbers = _numbers_of_groups(starts, len(rows))
-        ties, empty = (np.zeros(len(starts), np.int64) for _ in range(2))
-        is_unique = np.zeros(len(starts), bool)
-        for position, (name, codes) in enumerate(zip(self.names, self.codes, strict=True)):
-            if not len(starts):
-                break
-            low, high = (each.reduceat(codes[rows], starts) for each in (np.minimum, np.maximum))
-            alike = (low == high) & (low != 0)
-            blank = alike & (low == self.empty[position])
-            ties |= (alike & ~blank).astype(np.int64) << position
-            empty |= blank.astype(np.int64) << position
-            is_unique |= alike & ~blank & (name in _UNIQUE)
+            numbers = numbers_of_groups(starts, len(rows))
+        ties, empty = bits_in_common(self.codes, self.empty, rows, starts)
+        unique = sum(1 << position for position, name in enumerate(self.names) if name in _UNIQUE)
         readings = self._readings(kind, rows, numbers, machines, len(starts))
         if kind == "near":
-            readings[~is_unique] = _WORDS.index(LOOK_ALIKE)
+            readings[ties & unique == 0] = _WORDS.index(LOOK_ALIKE)
             readings[_bits(empty) > _bits(ties)] = _WORDS.index(ABSENT)
         return Groups(kind, self.names, rows, starts, ties, empty, readings)
 
@@ -186,7 +206,7 @@ class Rows:
         ]
         for key in ("system_uuid", "mac"):
             if key != kind and key in self.table.schema.names:
-                known.append(_numbered(self.table[key])[rows])
+                known.append(numbered(self.table[key])[rows])
         if not known:
             return self.nodes[rows]
         return np.unique(np.stack(known, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
@@ -195,14 +215,26 @@ class Rows:
         if self.times is None:
             readings = np.full(count, _WORDS.index(UNKNOWN))
         else:
-            overlap = _overlapping(numbers, machines, self.times[rows], count, self.window)
+            overlap = overlapping(numbers, machines, self.times[rows], count, self.window)
             readings = np.where(overlap, _WORDS.index(COPY), _WORDS.index(MOVED))
         if kind == "hardware-id":
             readings[:] = _WORDS.index(IMAGE)
         return readings
 
 
-def _numbered(column: Any) -> Numbers:
+def reading_number(reading: str) -> int:
+    """Return the number of a reading in `Groups.readings`."""
+    return _WORDS.index(reading)
+
+
+def times_of(table: pa.Table) -> Any | None:
+    """Return when each row was observed, in seconds; None unless all rows have a time."""
+    if OBSERVED not in table.schema.names or table[OBSERVED].null_count:
+        return None
+    return table[OBSERVED].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() / 1e6
+
+
+def numbered(column: Any) -> Numbers:
     """Return a number for each value of a column of strings, -1 for null and ""."""
     combined = column.combine_chunks()
     if isinstance(combined, pa.ChunkedArray):
@@ -232,13 +264,34 @@ def runs_of(numbers: Numbers) -> tuple[Numbers, Numbers]:
     return ordered, starts
 
 
-def _numbers_of_groups(starts: Numbers, rows: int) -> Numbers:
+def bits_in_common(codes: list[Any], empty: list[int], rows: Numbers, starts: Numbers) -> tuple[Numbers, Numbers]:
+    """Return for each group the bits of the attributes that all of its rows have alike: with a value, and empty ones.
+
+    Args:
+        codes: for each attribute the code of each row of the fleet, 0 for no value.
+        empty: for each attribute the code of "", -1 for none.
+        rows: the rows of all groups.
+        starts: where each group begins among them.
+    """
+    ties, blanks = (np.zeros(len(starts), np.int64) for _ in range(2))
+    for position, (of, blank) in enumerate(zip(codes, empty, strict=True)):
+        if not len(starts):
+            break
+        low, high = (each.reduceat(of[rows], starts) for each in (np.minimum, np.maximum))
+        alike = (low == high) & (low != 0)
+        ties |= (alike & (low != blank)).astype(np.int64) << position
+        blanks |= (alike & (low == blank)).astype(np.int64) << position
+    return ties, blanks
+
+
+def numbers_of_groups(starts: Numbers, rows: int) -> Numbers:
+    """Return for each of the rows of all groups the number of its group."""
     begins = np.zeros(rows, np.int64)
     begins[starts] = 1
     return np.cumsum(begins) - 1
 
 
-def _distinct(numbers: Numbers, values: Numbers, count: int) -> Numbers:
+def distinct(numbers: Numbers, values: Numbers, count: int) -> Numbers:
     """Return for each group the number of different values of its rows."""
     order = np.lexsort((values, numbers))
     new = np.ones(len(order), bool)
@@ -246,7 +299,7 @@ def _distinct(numbers: Numbers, values: Numbers, count: int) -> Numbers:
     return np.bincount(numbers[order][new], minlength=count)
 
 
-def _overlapping(numbers: Numbers, machines: Numbers, times: Any, count: int, window: float) -> Any:
+def overlapping(numbers: Numbers, machines: Numbers, times: Any, count: int, window: float) -> Any:
     """Return for each group whether two of its machines were observed at once or in turn, within `window` seconds."""
     if not len(numbers):
         return np.zeros(0, bool)
