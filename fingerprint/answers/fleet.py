@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fingerprint.collectors import SCHEME, STABLE
 from fingerprint.fleet.planning import NOW
 from fingerprint.fleet.stable_checking import OUTCOMES, StableSummary
+from fingerprint.fleet.stable_cloning import StableClones
 from fingerprint.rules.ssm import MATCHES
 
 if TYPE_CHECKING:
@@ -62,26 +63,46 @@ def _verdicts(summary: Summary | StableSummary) -> dict[str, Any]:
     }
 
 
-def fleet_clones_answer(fleet: Fleet, rejects: Rejects, found: Clones, limit: int, to: str | None) -> dict[str, Any]:
+def fleet_clones_answer(
+    fleet: Fleet, rejects: Rejects, found: Clones | StableClones, limit: int, to: str | None
+) -> dict[str, Any]:
     """Return the clones of a fleet.
 
     Args:
         fleet, rejects: the fleet, and what was rejected of it.
-        found: the clones.
+        found: the clones, by hardware hashes or by scheme `stable`.
         limit: at most so many groups are listed.
         to: the file of all groups; None without one.
     """
     return {
-        "fleet": _read(fleet, rejects), "rows": found.rows, "attributes": list(found.attributes),
-        "needed": found.needed, "findings": found.findings,
+        "fleet": _read(fleet, rejects), "scheme": STABLE if isinstance(found, StableClones) else SCHEME,
+        "rows": found.rows, "findings": found.findings, **_pairs(found, limit),
         "counts": [{"kind": one.kind, "groups": len(one), "readings": one.counts()} for one in found.groups],
-        "pairs": [{"equal": equal, "pairs": pairs} for equal, pairs in sorted(found.pairs.items())],
         "groups": [
             {"kind": group.kind, "reading": group.reading, "rows": len(group.rows),
+             **({"outcome": str(found.outcome_of(group))} if isinstance(found, StableClones) else {}),
              "nodes": found.nodes_of(group, _NODES), "ties": list(group.ties), "empty": list(group.empty)}
             for group in islice(found.every_group(), limit)
         ],
         "to": to,
+    }  # fmt: skip
+
+
+def _pairs(found: Clones | StableClones, limit: int) -> dict[str, Any]:
+    if isinstance(found, StableClones):
+        return {
+            "side": found.side,
+            "outcomes": [{"outcome": str(outcome), "pairs": pairs} for outcome, pairs in found.outcomes.items()],
+            "undecidable": [{"reason": reason, "rows": rows} for reason, rows in found.undecidable.items()],
+            "crowdedValues": {"count": len(found.crowds), "first": [
+                {"attribute": one.attribute, "rows": one.rows, "machines": one.machines,
+                 "node": found.nodes[one.row].as_py()}
+                for one in found.crowds[:limit]
+            ]},
+        }  # fmt: skip
+    return {
+        "attributes": list(found.attributes), "needed": found.needed,
+        "pairs": [{"equal": equal, "pairs": pairs} for equal, pairs in sorted(found.pairs.items())],
     }  # fmt: skip
 
 

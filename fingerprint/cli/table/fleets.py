@@ -64,19 +64,31 @@ COMMANDS = (
         "find hosts that share an identity, and near-clones",
         _FLEETS + "Shared node IDs, fingerprints, vaults, hardware IDs, system UUIDs and hardware addresses; and\n"
         "hosts with other hardware IDs and most attributes equal: all of them, none by guess.\n"
-        "Exit codes: 0 no clones, 1 there are some, 3 rows were rejected, or there are none.",
+        "With --scheme stable: node IDs of one machine, and node IDs, fingerprints, vaults and machine IDs on several\n"
+        "machines, each same, different or cannot-tell, see docs/fleet.md.\n"
+        "Exit codes: 0 no clones, 1 there are some, 3 cannot tell for some, rows were rejected, or there are none.",
         positionals=(_FLEET,),
         options=(
+            Option(
+                "--scheme",
+                "ssm: hardware hashes; stable: values of the hardware",
+                "SCHEME",
+                choices=("ssm", "stable"),
+                default="ssm",
+            ),
             _FORMAT,
             _UNPACK,
-            Option("--percent", "near-clones have this share of the attributes in common", "N", "integer", default=75),
+            Option("--percent", "share of equal attributes of near-clones (else 75)", "N", kind="integer"),
             Option("--window", "hours within which two were seen at the same time", "HOURS", "integer", default=24),
             Option("--limit", "groups to print and pairs to keep", "N", "integer", default=1000),
             Option("--to", "write a row for each host of each group", "FILE", files="file"),
             _REJECTS,
             _THREADS,
         ),
-        examples=(("fingerprint fleet clones fleet.parquet --percent 60", "also with fewer attributes in common"),),
+        examples=(
+            ("fingerprint fleet clones fleet.parquet --percent 60", "also with fewer attributes in common"),
+            ("fingerprint fleet clones fleet.parquet --scheme stable", "machines with several node IDs, and copies"),
+        ),
     ),
     Command(
         "fleet diff",
