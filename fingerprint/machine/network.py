@@ -135,19 +135,20 @@ def hardware_addresses(links: Iterable[tuple[str, str, str, int, bytes, bytes]])
 
 
 def read_default_route(machine: Machine) -> str:
-    """Return the interface and the gateway of the IPv4 default route, "" if there is none.
+    """Return the interface and the gateway, if it has one, of the IPv4 default route; "" if there is none.
 
-    From netifaces on every system; without it (it needs a compiler) from the routing table of Linux.
+    From the routing table of Linux: netifaces misses a route with several gateways there, and one without. From
+    netifaces, if it is installed (it needs a compiler), on other systems.
 
     Raises:
         OSError: no source is available.
     """
+    if machine.platform == "linux":
+        return parse_routes(machine.read_file("/proc/net/route").decode("ascii", "replace"))
     try:
         import netifaces
     except ImportError:
-        if machine.platform != "linux":
-            raise OSError(errno.ENOTSUP, "netifaces is not installed") from None
-        return parse_routes(machine.read_file("/proc/net/route").decode("ascii", "replace"))
+        raise OSError(errno.ENOTSUP, "netifaces is not installed") from None
     default: Any = netifaces.gateways().get("default") or {}
     gateway = default.get(netifaces.AF_INET)
     return f"{gateway[1]} via {gateway[0]}" if gateway else ""
@@ -163,10 +164,11 @@ def parse_routes(text: str) -> str:
         try:
             # The kernel prints the address as a number in its own byte order.
             gateway = int(fields[2], 16).to_bytes(4, sys.byteorder)
-            found.append((int(fields[6]), f"{fields[0]} via {'.'.join(map(str, gateway))}"))
+            via = f" via {'.'.join(map(str, gateway))}" if any(gateway) else ""
+            found.append((int(fields[6]), f"{fields[0]}{via}"))
         except (ValueError, OverflowError):
             continue
-    return min(found)[1] if found else ""
+    return min(found, key=lambda route: route[0])[1] if found else ""
 
 
 def _from_netifaces(error: OSError) -> Addresses | None:

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from fingerprint import _core, collect
 from fingerprint._core import parse_addresses, parse_links
 from fingerprint.machine.base import Addresses
 from fingerprint.machine.live import LiveMachine
-from fingerprint.machine.network import hardware_addresses, parse_routes, read_addresses
+from fingerprint.machine.network import hardware_addresses, parse_routes, read_addresses, read_default_route
 from fingerprint.testing.machines import unix_machine
 from fingerprint.types import Status
 
@@ -201,6 +202,34 @@ def test_default_route_with_the_least_metric_wins() -> None:
     assert parse_routes(head + rows) == "eth0 via 192.0.2.1"
     assert parse_routes(head) == parse_routes("") == ""
     assert parse_routes(head + "eth0 00000000 XYZ 0003 0 0 100 00000000 0 0 0\n") == ""
+
+
+_HEAD = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+_HALVES = "tun0 00000000 010200C0 0003 0 0 0 00000080 0 0 0\ntun0 00000080 010200C0 0003 0 0 0 00000080 0 0 0\n"
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the samples are of a little-endian machine")
+@pytest.mark.parametrize("installed", [False, True])
+@pytest.mark.parametrize(
+    ("rows", "route"),
+    [
+        # The kernel prints the first of several gateways; netifaces knows neither that route nor one without a gateway.
+        ("eth0 00000000 010200C0 0003 0 0 0 00000000 0 0 0\n", "eth0 via 192.0.2.1"),
+        ("ppp0 00000000 00000000 0001 0 0 0 00000000 0 0 0\n", "ppp0"),
+        ("wg0 00000000 00000000 0001 0 0 5 00000000 0 0 0\neth0 00000000 010200C0 0003 0 0 9 00000000 0 0 0\n", "wg0"),
+        (_HALVES, ""),
+        ("", ""),
+    ],
+    ids=["several gateways", "no gateway", "least metric without gateway", "two halves", "none"],
+)  # fmt: skip
+def test_a_default_route_that_netifaces_misses_is_found(
+    monkeypatch: pytest.MonkeyPatch, rows: str, route: str, installed: bool
+) -> None:
+    library = SimpleNamespace(AF_INET=2, gateways=lambda: {"default": {}})
+    monkeypatch.setitem(sys.modules, "netifaces", library if installed else None)
+    machine = unix_machine()
+    machine.snapshot["files"]["/proc/net/route"] = {"text": _HEAD + rows}
+    assert read_default_route(machine) == route
 
 
 def test_snapshot_may_hold_addresses_as_output_of_tools() -> None:
