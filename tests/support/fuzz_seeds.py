@@ -18,7 +18,11 @@ from fingerprint.vault.records import (
 
 
 def fleet_seeds(kind: str) -> tuple[bytes, ...]:
-    """Return small fleets in every layout that columns have in Arrow IPC ("arrow") or Parquet ("parquet")."""
+    """Return small fleets in every layout that columns have in Parquet ("parquet") or Arrow IPC.
+
+    Args:
+        kind: "parquet", "arrow" or "compressed" (Arrow with compressed buffers).
+    """
     try:
         import pyarrow as pa
         import pyarrow.parquet as parquet
@@ -51,7 +55,7 @@ def fleet_seeds(kind: str) -> tuple[bytes, ...]:
     tables.append(of(strings.cast(pa.string_view())))
     made = []
     for number, table in enumerate(tables):
-        for compression in (None, ("lz4", "zstd")[number % 2]):
+        for compression in ("lz4", "zstd") if kind == "compressed" else (None,):
             to = pa.BufferOutputStream()
             new = pa.ipc.new_stream if number % 2 else pa.ipc.new_file
             with new(to, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:

@@ -303,9 +303,10 @@ TARGETS = {
 
 if sys.platform == "linux" and fleet_seeds("arrow"):
     # Parquet is decoded by pyarrow alone; tests/fleet/test_fleet_hostile.py has it.
-    TARGETS["fleet in Arrow"] = Target(
-        run_fleet, fleet_seeds("arrow"), (bytes(8), b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x80", struct.pack("<q", -1))
-    )
+    for target, kind in (("fleet in Arrow", "arrow"), ("compressed fleet in Arrow", "compressed")):
+        TARGETS[target] = Target(
+            run_fleet, fleet_seeds(kind), (bytes(8), b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x80", struct.pack("<q", -1))
+        )
 
 
 def main() -> None:
