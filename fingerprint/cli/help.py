@@ -16,6 +16,7 @@ from fingerprint.cli.parser import Arguments, command_first, convert, is_positio
 from fingerprint.cli.remedy_commands import program
 from fingerprint.cli.table import NOUNS, all_commands
 from fingerprint.errors import UsageError
+from fingerprint.guard_units import LONGEST_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -244,7 +245,9 @@ def _typed(kind: str, choices: tuple[str, ...]) -> Any:
     def value(word: str) -> Any:
         converted = convert(word, kind, choices)
         if converted is None:
-            wanted = {"integer": "an integer"}.get(kind, "a number of seconds, more than 0 and at most 86400")
+            wanted = {"integer": "an integer", "limit": f"an integer from 1 to {LONGEST_LIMIT} (seconds)"}.get(
+                kind, "a number of seconds, more than 0 and at most 86400"
+            )
             raise argparse.ArgumentTypeError(_not_one_of(word, choices) if choices else f"{word!r} is not {wanted}")
         return converted
 

@@ -14,7 +14,8 @@ class Option:
         flag: its name with dashes.
         text: its line of help.
         metavar: what follows it; "" for a switch.
-        kind: "text", "integer" or "seconds".
+        kind: "text", "integer", "seconds", or "limit", an integer of seconds from 1 to
+            `guard_units.LONGEST_LIMIT`.
         choices: the words that may follow it.
         default: its value when it is not given.
         files: what completion offers after it: "file", "directory" or "".

@@ -135,6 +135,11 @@ def convert(word: str, kind: str, choices: tuple[str, ...]) -> Any:
     try:
         if kind == "integer":
             return int(word)
+        if kind == "limit":
+            # Imported here: only one command has such an option.
+            from fingerprint.guard_units import LONGEST_LIMIT
+
+            return int(word) if 1 <= int(word) <= LONGEST_LIMIT else None
         if kind == "seconds":
             seconds = float(word)
             return seconds if 0 < seconds <= 86400 else None

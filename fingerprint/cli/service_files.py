@@ -13,13 +13,15 @@ from fingerprint.errors import UsageError
 _UNWRITABLE = {"systemd": "\"'\\", "launchd": "", "windows": '"%'}
 
 
-def this_program() -> str:
-    """Return the path of the program that runs; UsageError if it is not known."""
+def this_program(*, required: bool = True) -> str:
+    """Return the path of the program that runs; UsageError if it is required and not known, else ""."""
     # Imported here: with --program it is not needed.
     from shutil import which
 
     # `python -m fingerprint` names a module; the program lies beside that Python.
     found = which(sys.argv[0]) or which("fingerprint", path=os.path.dirname(sys.executable)) or which("fingerprint")
+    if found is None and not required:
+        return ""
     if found is None:
         raise UsageError("the path of this program is not known", remedy="Name it with --program")
     return os.path.abspath(found)

@@ -74,15 +74,20 @@ class DropIn(Value):
         unit: name of the unit.
         path: as the disk's own system knows it.
         state: what is there.
-        command: the command that it runs, program first; () unless it is installed.
+        words: the command in it, program first, also if it was edited; () if none is known.
         why: why it is unreadable, else "".
     """
 
     unit: str
     path: str
     state: DropInState
-    command: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     why: str = ""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that it runs; () unless it is installed."""
+        return self.words if self.state == DropInState.INSTALLED else ()
 
 
 def installed_units(machine: Machine) -> tuple[str, ...]:
@@ -170,7 +175,7 @@ def read_drop_in(root: str, unit: str) -> DropIn:
     first, _, rest = data.partition(b"\n")
     words = script_of(data)
     if first.decode("utf-8", "replace") != _MARK + _checksum(rest.decode("utf-8", "replace")) or len(words) < 5:
-        return DropIn(unit, path, DropInState.EDITED)
+        return DropIn(unit, path, DropInState.EDITED, words[4:])
     return DropIn(unit, path, DropInState.INSTALLED, words[4:])
 
 

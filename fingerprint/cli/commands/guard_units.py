@@ -12,6 +12,7 @@ from fingerprint.answers.guard_units import guard_install_answer, guard_status_a
 from fingerprint.cli.conclusion import print_row
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import colored, folded, print_json, step, write, write_data
+from fingerprint.cli.remedy_commands import quoted
 from fingerprint.cli.service_files import service_path, this_program
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
@@ -25,7 +26,8 @@ from fingerprint.errors import (
 from fingerprint.guard import last_run
 from fingerprint.guard_units import drop_in, manager
 from fingerprint.guard_units.drop_in import DropInState
-from fingerprint.guard_units.status import UnitStatus, status_of
+from fingerprint.guard_units.reinstall import limit_for
+from fingerprint.guard_units.status import UnitStatus, status_of, vault_of_unit
 from fingerprint.vault.locations import known_as, named_vault
 
 TYPE_CHECKING = False
@@ -73,7 +75,7 @@ def _install(arguments: Arguments) -> int:
         )  # fmt: skip
     found = [drop_in.read_drop_in(root, unit) for unit in units]
     _require_ours(found, arguments, "replace")
-    _require_time(machine, found, arguments.limit)
+    _require_time(machine, found, arguments)
     data = drop_in.content(command, timeout, arguments.limit)
     changes = []
     for one in found:
@@ -141,8 +143,6 @@ def _command(machine: Machine, arguments: Arguments) -> tuple[str, ...]:
             "another user can replace the program, which root would run at each start", where=foreign,
             remedy="Install the program for root, such as in /opt or /usr/local, and name it with --program",
         )  # fmt: skip
-    if not 1 <= arguments.limit <= 3600:
-        raise UsageError(f"invalid --limit {arguments.limit}: must be 1 to 3600 seconds", remedy="Leave it out for 60")
     options: list[str] = []
     vault = arguments.vault or named_vault()
     if vault:
@@ -172,19 +172,40 @@ def _require_ours(found: list[DropIn], arguments: Arguments, word: str) -> None:
         if one.state == DropInState.EDITED and not arguments.yes:
             raise Refused(
                 "the drop-in was edited; nothing was changed", where=one.path,
-                remedy=f"To {word} it nevertheless: fingerprint {arguments.command.path} --yes",
+                remedy=f"To {word} it nevertheless: {_again(arguments, yes=True)}",
             )  # fmt: skip
 
 
-def _require_time(machine: Machine, found: list[DropIn], limit: int) -> None:
+def _require_time(machine: Machine, found: list[DropIn], arguments: Arguments) -> None:
     """Raise Refused where systemd would end a start before the command ends itself."""
+    takes = drop_in.longest(arguments.limit)
     for one in found:
         seconds = manager.loading_of(machine, one).seconds
-        if seconds is not None and seconds <= drop_in.longest(limit):
+        if seconds is not None and seconds <= takes:
+            limit = limit_for(seconds)
             raise Refused(
-                f"TimeoutStartSec= of {one.unit} is {seconds:g} s, and the command may take {drop_in.longest(limit)} s",
-                remedy="Nothing was written. Name a shorter --limit",
+                f"TimeoutStartSec= of {one.unit} is {seconds:g} s, and the command may take {takes} s",
+                remedy="Nothing was written. " + (
+                    f"Set it to more than {drop_in.longest(1)} s" if limit is None
+                    else f"Name a shorter limit: {_again(arguments, limit=limit)}"
+                ),
             )  # fmt: skip
+
+
+def _again(arguments: Arguments, *, yes: bool = False, limit: int | None = None) -> str:
+    """Return the command of this run with the options that it was given, and with others."""
+    words = []
+    for option in arguments.command.options:
+        value = getattr(arguments, option.name)
+        if option.name == "yes":
+            value = value or yes
+        elif option.name == "limit" and limit is not None:
+            value = limit
+        if value != option.default:
+            words += [option.flag, quoted(str(value))] if option.metavar else [option.flag]
+    if arguments.timeout is not None and arguments.command.path == "guard install":
+        words += ["--timeout", f"{arguments.timeout:g}"]
+    return " ".join(("fingerprint", arguments.command.path, *words))
 
 
 def _reload(machine: Machine, arguments: Arguments, found: list[DropIn], *, changed: bool) -> tuple[bool, list[str]]:
@@ -236,8 +257,8 @@ def _status(arguments: Arguments) -> int:
     units += tuple(
         unit for unit in UNITS if unit not in units and drop_in.read_drop_in(root, unit).state != DropInState.MISSING
     )
-    found = [status_of(machine, root, unit) for unit in units]
-    last, problem = _last_run(arguments)
+    found = [status_of(machine, root, unit, this_program(required=False)) for unit in units]
+    last, problem = _last_run(machine, found, arguments)
     if arguments.output == "json":
         print_json("guard status", guard_status_answer(root, found, last))
     else:
@@ -247,10 +268,15 @@ def _status(arguments: Arguments) -> int:
     return EXIT_CANNOT_TELL if any(one.unknown[0] for one in found) else EXIT_OK
 
 
-def _last_run(arguments: Arguments) -> tuple[GuardRun | None, str]:
-    """Return the last run whose decision was not "unchanged", and why it is unknown."""
+def _last_run(machine: Machine, found: list[UnitStatus], arguments: Arguments) -> tuple[GuardRun | None, str]:
+    """Return the last run whose decision was not "unchanged", and why it is unknown.
+
+    It is that of the vault that the unit uses, whatever vault the operator works on.
+    """
+    installed = next((one.drop_in for one in found if one.drop_in.command), None)
     try:
-        return last_run(vault_of(arguments)), ""
+        vault = vault_of(arguments) if installed is None else vault_of_unit(machine, arguments.root, installed)
+        return last_run(vault), ""
     except FingerprintError as error:
         return None, error.what
 

@@ -87,7 +87,7 @@ COMMANDS = (
                 choices=("allow", "block"),
                 default="allow",
             ),
-            Option("--limit", "end it after this time", "SECONDS", kind="integer", default=60),
+            Option("--limit", "end it after this time", "SECONDS", kind="limit", default=60),
             Option("--program", "path of the program (else this one)", "FILE", files="file"),
             DRY_RUN,
             Option("--yes", "also replace a drop-in that was edited"),
