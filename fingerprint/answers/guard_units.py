@@ -42,6 +42,27 @@ def guard_uninstall_answer(
     }  # fmt: skip
 
 
+def guard_files_answer(
+    system: str, files: Sequence[str], command: Sequence[str], install: Sequence[str], remove: Sequence[str],
+    unverified: str, *, dry_run: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Return which files were written for a system, and the commands that install and remove them.
+
+    Args:
+        system: "launchd" or "windows".
+        files: their paths.
+        command: what they run.
+        install: the commands that install them.
+        remove: the commands that remove them.
+        unverified: what of it was not tried.
+        dry_run: whether they would only be written.
+    """
+    return {
+        "system": system, "files": [writable(path) for path in files], "unverified": unverified,
+        "next": [*install], "remove": [*remove], "dryRun": dry_run, "runs": [*command],
+    }  # fmt: skip
+
+
 def guard_status_answer(root: str, units: Sequence[UnitStatus], last: GuardRun | None) -> dict[str, Any]:
     """Return whether the command runs before the agent, and what it decided.
 

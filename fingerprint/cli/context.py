@@ -125,7 +125,9 @@ def _require_directory_of_vault(arguments: Arguments) -> None:
     if arguments.vault and arguments.command.path == "diagnose":
         _require_vault(arguments.vault)
     writes = any(option.flag == "--dry-run" for option in arguments.command.options)
-    if not named or not writes or arguments.command.path.startswith("image "):
+    # Files for another system name a vault there.
+    elsewhere = arguments.command.path == "guard install" and arguments.to is not None
+    if not named or not writes or elsewhere or arguments.command.path.startswith("image "):
         return
     try:
         path = os.path.abspath(named)

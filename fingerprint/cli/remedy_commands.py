@@ -190,7 +190,8 @@ class Advice:
         plain = f"{'sudo ' if by_root else ''}{_NAME} {words}"
         if self._there(command, options):
             return THERE + plain
-        if is_without_target(command):
+        if is_without_target(command) or "--to" in options:
+            # With --to a command only writes files for another machine.
             return f"{self._program} {words}"
         vault = self._vault or self._resolved(by_root)
         given = (("--root", self._root), ("--snapshot", self._snapshot), ("--vault", vault))

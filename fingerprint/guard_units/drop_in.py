@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FILE = "fingerprint-guard.conf"
 # Of a run: the command ends itself after the first, is stopped after the second more, and killed after the third more.
-LIMIT_SECONDS, _STOP_SECONDS, _KILL_SECONDS = 60, 10, 5
+LIMIT_SECONDS, STOP_SECONDS, _KILL_SECONDS = 60, 10, 5
 TIMEOUTS = ("/usr/bin/timeout", "/bin/timeout")
 _MARK = "# Written by `fingerprint guard install`. Do not edit it, install it again. Checksum of the lines below: "
 _COMMENT = """\
@@ -130,7 +130,7 @@ def limit_of(one: DropIn) -> int | None:
 
 def longest(limit: int) -> int:
     """Return the seconds after which a run with a limit has ended in any case."""
-    return limit + _STOP_SECONDS + _KILL_SECONDS
+    return limit + STOP_SECONDS + _KILL_SECONDS
 
 
 def content(command: Sequence[str], timeout: str, limit: int) -> bytes:
@@ -141,7 +141,7 @@ def content(command: Sequence[str], timeout: str, limit: int) -> bytes:
         timeout: path of the program timeout(1).
         limit: seconds after which the command ends itself.
     """
-    script = _SCRIPT.format(timeout=timeout, kill=_KILL_SECONDS, seconds=limit + _STOP_SECONDS, blocked=BLOCKED)
+    script = _SCRIPT.format(timeout=timeout, kill=_KILL_SECONDS, seconds=limit + STOP_SECONDS, blocked=BLOCKED)
     line = " ".join((_SHELL, "-c", f"'{_escaped(script)}'", _NAME, *(_quoted(word) for word in command)))
     text = f"{_COMMENT}[Service]\nExecCondition={line}\n"
     return f"{_MARK}{_checksum(text)}\n{text}".encode()

@@ -20,6 +20,7 @@ import pytest
 import fingerprint
 from commandline import COMMAND, environment, run
 from fingerprint.cli.commands import units as module
+from fingerprint.cli.service_files import system_named
 
 SCHEMA = json.loads((Path(fingerprint.__file__).parent / "schemas/monitor-units.json").read_text())
 NAMES = {
@@ -150,7 +151,7 @@ def test_file_in_place_of_the_directory_is_an_error(tmp_path: Path) -> None:
 def test_unknown_system_requires_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "freebsd14")
     with pytest.raises(fingerprint.errors.UsageError, match="--system"):
-        module._system(None)
+        system_named(None)
 
 
 def test_unit_escapes_the_path_of_the_program(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def _values(command: Command, option: Option) -> tuple[str, ...]:
     if option.metavar in ("CONDITIONS", "SYSTEM") or option.flag in ("--event", "--tolerate", "--reject"):
         # Imported here: other commands need nothing of it.
         from fingerprint.attributes.events import EVENTS
-        from fingerprint.cli.commands.units import SYSTEMS
+        from fingerprint.cli.service_files import SYSTEMS
         from fingerprint.monitor.status import CONDITIONS
 
         of = {"CONDITIONS": CONDITIONS, "SYSTEM": SYSTEMS}

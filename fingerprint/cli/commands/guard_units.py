@@ -9,11 +9,11 @@ from fingerprint._io.permissions import is_root
 from fingerprint._io.text import printable
 from fingerprint.agent.paths import UNITS
 from fingerprint.answers.guard_units import guard_install_answer, guard_status_answer, guard_uninstall_answer
+from fingerprint.cli.commands.guard_files import again, command_of, write_guard_files
 from fingerprint.cli.conclusion import print_row
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import colored, folded, print_json, step, write, write_data
-from fingerprint.cli.remedy_commands import quoted
-from fingerprint.cli.service_files import service_path, this_program
+from fingerprint.cli.service_files import service_path, system_named, this_program
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
     EXIT_DIFFERS,
@@ -45,10 +45,19 @@ _WRITTEN, _REMOVED, _UNCHANGED, _MISSING = "written", "removed", "unchanged", "m
 def run(arguments: Arguments) -> int:
     if arguments.snapshot is not None:
         raise UsageError("a recording holds no units", remedy="Leave --snapshot out, or name a copied disk with --root")
+    if arguments.command.path == "guard install" and arguments.to is not None:
+        return write_guard_files(arguments)
     if sys.platform != "linux":
         raise Refused(
             f"`{arguments.command.path}` requires systemd, which {sys.platform} does not have",
-            remedy="Run `fingerprint guard --dry-run` to see what it decides here",
+            remedy="Write the files of macOS or Windows, and see the commands that install and remove them: "
+            "fingerprint guard install --to fingerprint-guard",
+        )  # fmt: skip
+    if arguments.command.path == "guard install" and arguments.system not in (None, "systemd"):
+        system = system_named(arguments.system)
+        raise UsageError(
+            "--system requires --to", where=f"--system {system}",
+            remedy=f"Write the files: {again(arguments, to='fingerprint-guard')}",
         )  # fmt: skip
     return {"guard install": _install, "guard uninstall": _uninstall, "guard status": _status}[arguments.command.path](
         arguments
@@ -143,17 +152,10 @@ def _command(machine: Machine, arguments: Arguments) -> tuple[str, ...]:
             "another user can replace the program, which root would run at each start", where=foreign,
             remedy="Install the program for root, such as in /opt or /usr/local, and name it with --program",
         )  # fmt: skip
-    options: list[str] = []
     vault = arguments.vault or named_vault()
     if vault:
-        options += ["--vault", service_path("systemd", known_as(os.path.abspath(vault), arguments.root), "--vault")]
-    if arguments.timeout is not None:
-        options += ["--timeout", f"{arguments.timeout:g}"]
-    if arguments.refresh:
-        options.append("--refresh")
-    return (
-        program, "guard", *options, "--on-mismatch", arguments.on_mismatch, "--limit", str(arguments.limit)
-    )  # fmt: skip
+        vault = service_path("systemd", known_as(os.path.abspath(vault), arguments.root), "--vault")
+    return command_of(arguments, program, vault)
 
 
 def _require_ours(found: list[DropIn], arguments: Arguments, word: str) -> None:
@@ -172,7 +174,7 @@ def _require_ours(found: list[DropIn], arguments: Arguments, word: str) -> None:
         if one.state == DropInState.EDITED and not arguments.yes:
             raise Refused(
                 "the drop-in was edited; nothing was changed", where=one.path,
-                remedy=f"To {word} it nevertheless: {_again(arguments, yes=True)}",
+                remedy=f"To {word} it nevertheless: {again(arguments, yes=True)}",
             )  # fmt: skip
 
 
@@ -187,25 +189,9 @@ def _require_time(machine: Machine, found: list[DropIn], arguments: Arguments) -
                 f"TimeoutStartSec= of {one.unit} is {seconds:g} s, and the command may take {takes} s",
                 remedy="Nothing was written. " + (
                     f"Set it to more than {drop_in.longest(1)} s" if limit is None
-                    else f"Name a shorter limit: {_again(arguments, limit=limit)}"
+                    else f"Name a shorter limit: {again(arguments, limit=limit)}"
                 ),
             )  # fmt: skip
-
-
-def _again(arguments: Arguments, *, yes: bool = False, limit: int | None = None) -> str:
-    """Return the command of this run with the options that it was given, and with others."""
-    words = []
-    for option in arguments.command.options:
-        value = getattr(arguments, option.name)
-        if option.name == "yes":
-            value = value or yes
-        elif option.name == "limit" and limit is not None:
-            value = limit
-        if value != option.default:
-            words += [option.flag, quoted(str(value))] if option.metavar else [option.flag]
-    if arguments.timeout is not None and arguments.command.path == "guard install":
-        words += ["--timeout", f"{arguments.timeout:g}"]
-    return " ".join(("fingerprint", arguments.command.path, *words))
 
 
 def _reload(machine: Machine, arguments: Arguments, found: list[DropIn], *, changed: bool) -> tuple[bool, list[str]]:

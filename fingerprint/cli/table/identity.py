@@ -72,11 +72,13 @@ COMMANDS = (
     Command(
         "guard install",
         "guard_units",
-        "run `guard` before each start of the agent (systemd)",
+        "run `guard` before each start of the agent",
         "Writes a drop-in for each installed unit of the agent (package and snap) with one line, an ExecCondition=.\n"
         "The unit's own file stays as it is, and no setting of the agent changes. The agent starts unless `guard`\n"
         "blocks it, also if the program is missing, fails or takes too long. Repeated it changes nothing; with other\n"
-        "options it writes the drop-in again. Requires systemd 243.\n"
+        "options it writes the drop-in again. Requires systemd 243. With --to it writes the files for launchd or the\n"
+        "Windows task scheduler, installs nothing, and prints the commands (docs/guard.md); these are unverified:\n"
+        "generated and parsed, not run on macOS or Windows.\n"
         "Exit codes: 0 installed, 3 not readable or not reloaded, 4 refused.",
         options=(
             Option("--refresh", "run it with --refresh"),
@@ -89,12 +91,18 @@ COMMANDS = (
             ),
             Option("--limit", "end it after this time", "SECONDS", kind="limit", default=60),
             Option("--program", "path of the program (else this one)", "FILE", files="file"),
+            Option("--to", "only write the files for launchd or windows there", "DIR", files="directory"),
+            Option("--system", "launchd or windows, for --to (else that of this host)", "SYSTEM"),
             DRY_RUN,
             Option("--yes", "also replace a drop-in that was edited"),
         ),
         examples=(
             ("sudo fingerprint guard install --refresh --on-mismatch block", "keep the record up to date, stop copies"),
             ("sudo fingerprint --root /mnt/image guard install", "in a mounted image, which has the program"),
+            (
+                "fingerprint guard install --system launchd --to DIR --program /usr/local/bin/fingerprint",
+                "files for macOS",
+            ),
         ),
     ),
     Command(
