@@ -21,6 +21,7 @@ from fingerprint.cli import main
 from fingerprint.cli.commands import guard_units as module
 from fingerprint.guard_units.drop_in import read_drop_in, script_of
 from fingerprint.machine.live import LiveMachine
+from fingerprint.testing.machines import unix_snapshot
 from guard_disk import PROGRAM, VENDOR, put, with_systemd
 from nobody import command_as_nobody
 
@@ -279,10 +280,11 @@ def test_without_rights_nothing_is_left(root: Path) -> None:
 
 
 def test_a_recording_holds_no_units(tmp_path: Path) -> None:
-    (tmp_path / "machine.json").write_text(json.dumps({}))
+    (tmp_path / "machine.json").write_text(json.dumps(unix_snapshot()))
     for command in ("install", "uninstall", "status"):
         done = run("--snapshot", str(tmp_path / "machine.json"), "guard", command)
         assert done.returncode == 2, done.stdout
+        assert "a recording holds no units" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,11 @@ def test_a_copied_program_works_without_a_change(tmp_path: Path) -> None:
 @every_shell
 @pytest.mark.parametrize("ignores", ["", "trap '' TERM INT HUP; "], ids=["stops", "ignores the stop"])
 def test_a_slow_command_is_ended_and_blocks_nothing(shell: str, ignores: str, tmp_path: Path) -> None:
-    path = program(tmp_path, f"{ignores}echo '{BLOCKED}'; n=0; while [ $n -lt 300 ]; do sleep 0.1; n=$((n+1)); done")
+    wait = f"n=0; while [ $n -lt 300 ]; do sleep 0.1; n=$((n+1)); done; touch {tmp_path}/ended"
+    path = program(tmp_path, f"{ignores}echo '{BLOCKED}'; {wait}")
     code, _, errors = condition(shell, path, SOON)
     assert code == 0
+    assert not (tmp_path / "ended").exists()
     assert "the agent starts without it" in errors
 
 
@@ -124,7 +126,12 @@ def test_a_missing_timeout_program_blocks_nothing(shell: str) -> None:
 @pytest.mark.parametrize("path", ["/opt/a b/fingerprint", "/opt/100%n/$HOME/x", "/opt/it;s/&/x", "/opt/${A}/$$x"])
 def test_every_path_comes_back_as_it_was(path: str) -> None:
     command = (path, "guard", "--vault", path, "--limit", "60")
-    assert script_of(content(command, TIMEOUT, 60))[4:] == command
+    data = content(command, TIMEOUT, 60)
+    assert script_of(data)[4:] == command
+    # systemd would replace a single one: by a value of the unit, or by a variable.
+    [line] = (line for line in data.decode().splitlines() if line.startswith("ExecCondition="))
+    assert "%" not in line.replace("%%", "")
+    assert "$" not in line.replace("$$", "")
 
 
 def test_the_drop_in_has_one_setting_only() -> None:

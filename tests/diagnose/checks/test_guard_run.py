@@ -9,6 +9,7 @@ import pytest
 from agent_machines import copied_disk
 from commandline import run
 from fingerprint.diagnose.result import BLOCKED, Outcome
+from fingerprint.gate import keep_snapshot
 from fingerprint.guard import Decision
 from guarded_machines import ALLOWS, COMMAND, GuardedMachine
 
@@ -23,9 +24,10 @@ def happened(directory: Path, event: str, *, block: bool = True, evidence: bool 
     return machine
 
 
-def test_a_host_without_the_guard_has_nothing_to_check(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["test -e /etc/hosts", "fingerprint check", "other guard"])
+def test_a_host_without_the_guard_has_nothing_to_check(tmp_path: Path, command: str) -> None:
     machine = GuardedMachine(tmp_path, "agent-restart")
-    machine.drop_in("[Service]\nExecCondition=/usr/bin/test -e /etc/hosts\n")
+    machine.drop_in(f"[Service]\nExecCondition=/usr/bin/{command}\n")
     found = machine.diagnosis(CHECK)[CHECK]
     assert (found.outcome, found.undetermined) == (Outcome.SKIPPED, False)
 
@@ -105,6 +107,28 @@ def test_a_machine_that_is_back_is_blocked_no_longer(tmp_path: Path) -> None:
     assert machine.diagnosis(CHECK)[CHECK].outcome == Outcome.PASS
     assert machine.starts().decision == Decision.UNCHANGED
     assert machine.diagnosis(CHECK)[CHECK].outcome == Outcome.PASS
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_run_of_another_record_blocks_nothing(tmp_path: Path, copied: bool) -> None:
+    """The record was replaced since; the machine is a copy by the new one, too, which no run has found yet."""
+    machine = happened(tmp_path, "clone")
+    record = machine.vault.read()
+    with machine.vault.edit() as edit:
+        edit.store(record.replace(fingerprint="another"), why="test")
+    machine.is_undone()
+    keep_snapshot(machine.vault, machine.snapshot)
+    machine.happens()
+    if copied:
+        root = copied_disk(tmp_path, machine)
+        words = ("--root", str(root), "--vault", str(machine.vault_path), "diagnose", "--only", CHECK, "--verbose")
+        done = run(*words, env=machine.env)
+        assert "guard-run" in done.stdout
+        assert "blocked the agent's start" not in " ".join(done.stdout.split())
+        return
+    found = machine.diagnosis(CHECK)[CHECK]
+    assert (found.outcome, found.tag) == (Outcome.WARN, "")
+    assert "will block the agent's next start" in found.text
 
 
 @pytest.mark.parametrize("event", ["clone", "clone-new-id"])
