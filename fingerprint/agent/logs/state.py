@@ -6,7 +6,7 @@ from fingerprint.agent.logs.error_causes import cause_of, system_of
 from fingerprint.agent.logs.sdk_errors import MISMATCH, code_of
 from fingerprint.agent.paths import MAIN_LOG, WORKER
 from fingerprint.agent.providers import METADATA_HOST
-from fingerprint.agent.states import CREDENTIALS, FINGERPRINT, State
+from fingerprint.agent.states import CORE, CREDENTIALS, FINGERPRINT, AgentStates, State
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
@@ -133,7 +133,7 @@ def _unseen(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
 
 def _worker_failing(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     error = timeline.worker_starts.error
-    its = "it has credentials, and its" if timeline.states.of[CREDENTIALS] in ("good", "disk") else "its"
+    its = f"{_with_credentials(timeline)}its"
     offline = "Without a worker the service shows the node as offline"
     if not error:
         why = f"{its} worker {WORKER} ends after each start; the core agent starts it each minute"
@@ -143,15 +143,26 @@ def _worker_failing(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     return f"{why}. {offline}", cause.lines(_system(timeline, error)) if cause.known else _RUN_WORKER
 
 
+def _with_credentials(timeline: Timeline) -> str:
+    """Return that the agent has credentials, as the begin of a sentence; "" where the log does not show it."""
+    return "it has credentials, and " if timeline.states.of[CREDENTIALS] in ("good", "disk") else ""
+
+
 def _stopped(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     """Return the state before the agent stopped, and what to do: its failure would persist after a start."""
-    if timeline.trouble is None:
+    before = AgentStates({**timeline.states.of, CORE: "running"}).conclusion
+    if timeline.trouble is not None:
+        why, steps = _failing(timeline)
+        why = f"before that it failed, because {why}"
+    elif before.state == State.FAILING and not (before.name == "offline" and _skipped_before_start(timeline)):
+        why, steps = _EXPLAINED[before.name][1](timeline)
+        why = f"its state before that: {why}"
+    else:
         return "before that it had credentials" if timeline.run.outcome != "not-told" else "", ("Start the agent",)
-    why, steps = _failing(timeline)
     steps = tuple(step.replace("Restart the agent", "Start the agent").replace(", then restart the agent", "")
                   .removesuffix(": it retries at once") for step in steps)  # fmt: skip
     then = () if any("Start the agent" in step for step in steps) else ("Start the agent once that is fixed",)
-    return f"before that it failed, because {why}", (*steps, *then)
+    return why, (*steps, *then)
 
 
 def _not_started(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
@@ -250,9 +261,9 @@ def _hibernating(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     cause = cause_of(error, worker=True)
     if cause.name == "fingerprint":
         return _mismatching(timeline, True)
-    return (
-        f"its worker hibernates: it has credentials, and {cause.sentence}", cause.lines(_system(timeline, error)),
-    )  # fmt: skip
+    # What the service answered was signed with credentials, shown or not.
+    has = _with_credentials(timeline) if cause.row.no_credentials else "it has credentials, and "
+    return f"its worker hibernates: {has}{cause.sentence}", cause.lines(_system(timeline, error))
 
 
 def _wasted(timeline: Timeline) -> str:

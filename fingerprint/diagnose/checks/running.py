@@ -149,10 +149,16 @@ def _not_running(site: Site, unit: dict[str, str] | None, described: list[str]) 
         return down(f": a condition of its unit is not met{f' ({met})' if met else ''}", *_drop_ins(details),
                     remedy="Meet the condition, or remove it from the unit",
                     command=f"systemctl status {name}")  # fmt: skip
-    if disabled:
-        return down(f" and will not start at boot: its unit is {disabled}", remedy="Enable and start it",
-                    command=_enable_command(unit, now=True))  # fmt: skip
-    return down("", remedy="Start it", command=restart_command(site))
+    start = _enable_command(unit, now=True) if disabled else restart_command(site)
+    remedy = "Enable and start it" if disabled else "Start it"
+    later = later.removeprefix(",")
+    denied = _why_without_worker(site)
+    if denied is None:
+        return down(later, remedy=remedy, command=start)
+    # A start alone would bring back an agent that is offline.
+    return down(f"{later}; when it last ran, it had no worker: {denied.text}", *denied.evidence,
+                remedy=f"{denied.remedy or 'Fix that'}, then {remedy[0].lower()}{remedy[1:]}",
+                command=denied.command or start)  # fmt: skip
 
 
 def _was_refused(details: dict[str, str], kind: str) -> bool:
@@ -222,10 +228,7 @@ def _without_worker(
     if workers and (ended < _LOOP_RESTARTS or not _just_started(site, workers)):
         return None
     up = None if core.started is None else site.machine.now() - core.started
-    error = _worker_error(lines)
-    why = why_of_error(site, error[0] or _worker_path(site), error[1]) if error else why_of_file(
-        site, _worker_path(site)
-    )  # fmt: skip
+    why = _why_without_worker(site) or why_of_file(site, _worker_path(site))
     if why is None and not workers and site.states.conclusion.name not in ("worker-missing", "worker-failing"):
         if up is None or up < _WORKER_SECONDS:
             return None
@@ -247,6 +250,12 @@ def _without_worker(
         remedy=why.remedy or "Read in its journal why, then restart it",
         command=why.command or ("" if why.remedy else journal_command(name)), tag="no-worker",
     )  # fmt: skip
+
+
+def _why_without_worker(site: Site) -> Why | None:
+    """Return why the worker did not start when the agent last ran; None if its log shows no failure."""
+    error = _worker_error(tail_of(site, MAIN_LOG))
+    return why_of_error(site, error[0] or _worker_path(site), error[1]) if error else None
 
 
 def _has_worker(site: Site) -> bool:

@@ -14,7 +14,7 @@ from fingerprint.agent.logs.error_causes import cause_of
 from fingerprint.agent.logs.retries import GRACE_SECONDS, Retry, next_ping, next_request
 from fingerprint.agent.logs.state import present
 from fingerprint.agent.paths import HIBERNATION_LOG, MAIN_LOG
-from fingerprint.agent.states import FIRST_PING_SECONDS, LOG
+from fingerprint.agent.states import CREDENTIALS, FIRST_PING_SECONDS, LOG
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
@@ -99,7 +99,9 @@ def state(site: Site) -> Finding:
             *evidence, remedy="Check whether the service shows the node as online",
         )  # fmt: skip
     if wait is timeline.worker:
-        what = "the worker hibernates: it has credentials, but its health pings fail"
+        cause = cause_of(wait.error, worker=True)
+        has = not cause.row.no_credentials or timeline.states.of[CREDENTIALS] in ("good", "disk")
+        what = f"the worker hibernates: {'it has credentials, but ' * has}its health pings fail"
         entered = site.seconds_of(wait.entered)
         silent = retry_schedule.silent_since(site.behaviour.row, entered, site.machine.now()) if entered else None
         if silent is not None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent_machines import DENIED, MISMATCH, REGENERATED, line, mismatch, ready, refused, started
+from agent_machines import DENIED, MISMATCH, REGENERATED, line, mismatch, ready, refused, skipped, started
 from fingerprint.agent.logs import State, Timeline, TimelineBuilder, conclusion, parse, present, read_logs, read_parts
+from fingerprint.agent.states import CONCLUSIONS
 from recorded_states import STATES, recorded
 from shared import SHARED
 
@@ -218,6 +219,72 @@ def test_a_failure_before_a_stop_is_fixed_before_the_start(failed: str, first: s
     assert steps[0].startswith(first)
     assert len(steps) == 1 or any(step.startswith("Start the agent") for step in steps)
     assert not any("estart the agent" in step for step in steps)
+
+
+_EXPIRED = (
+    "[HealthCheck] error when calling AWS APIs. error details - shared credentials are already expired, they were "
+    "retrieved at 2026-11-24T08:00:00Z and expired at 2026-11-24T09:00:00Z"
+)
+_BEGINS = "[LongRunningWorkerContainer] Worker ssm-agent-worker is not running, starting worker process"
+_CANNOT_RUN = (
+    "[LongRunningWorkerContainer] failed to start worker ssm-agent-worker, fork/exec /usr/bin/ssm-agent-worker: "
+    "operation not permitted"
+)
+_NO_REGISTRATION = (
+    "Entering SSM Agent hibernate - Failed to fetch instance ID. Data from vault is empty. RequestError: send request "
+    "failed"
+)
+# Failure -> (conclusion, its lines).
+FAILURES: dict[str, tuple[str, str]] = {
+    "request": ("failing", refused("09:00:17", DENIED)),
+    "expired": ("expired", line("09:05:00", "ERROR", _EXPIRED, "[ssm-agent-worker] ")),
+    "hibernates": ("hibernating", ready("09:00:01") + line(
+        "09:00:05", "INFO", "Entering SSM Agent hibernate - AccessDeniedException: no", "[ssm-agent-worker] ")),
+    "hibernates without a registration": ("hibernating", line("09:00:05", "INFO", _NO_REGISTRATION, "")),
+    "worker is not let run": ("worker-failing", ready("09:00:01") + line("09:00:02", "ERROR", _CANNOT_RUN, _CORE)),
+    "worker ends": ("worker-failing", ready("09:00:01") + "".join(
+        line(f"09:0{minute}:02", "INFO", _BEGINS, _CORE) for minute in range(5))),
+    "offline": ("offline", ready("09:00:01") + skipped("09:00:03")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_stopped_agent_shows_what_failed_before(name: str) -> None:
+    """A stop ends no failure: a start of the agent would bring it back."""
+    concluded, lines = FAILURES[name]
+    text = started("09:00:00") + lines
+    failing = read_parts([text.encode()], [], [])
+    assert (failing.states.conclusion.name, present(failing).state) == (concluded, State.FAILING)
+    now = present(read_parts([(text + line("09:40:00", "INFO", _STOP, _CORE)).encode()], [], []))
+    assert (now.state, now.since) == (State.STOPPED, "2026-11-24 09:40:00")
+    assert present(failing).cause in now.cause
+    assert now.steps != ("Start the agent",)
+    assert any("tart the agent" in step for step in now.steps)
+    assert not any("estart the agent" in step for step in now.steps)
+
+
+def test_each_failure_that_a_log_can_show_is_tried() -> None:
+    of_host = {"overdue", "worker-missing"}
+    assert {one.name for one in CONCLUSIONS if one.state == State.FAILING} - of_host == {
+        concluded for concluded, _ in FAILURES.values()
+    }
+
+
+@pytest.mark.parametrize("error", [
+    "Failed to fetch instance ID. Data from vault is empty. RequestError: send request failed",
+    "failed to get identity: failed to find agent identity",
+    "EC2RoleRequestError: no EC2 instance role found\ncaused by: EC2MetadataError: failed to make EC2Metadata request",
+    "EC2MetadataRequestError: failed to get EC2 instance identity document",
+    "NoCredentialProviders: no valid providers in chain. Deprecated.",
+    "SharedCredsLoad: failed to load shared credentials file",
+])  # fmt: skip
+@pytest.mark.parametrize("before", ["", started("09:00:00", "2.3.1319.0"), started("09:00:00") + ready("09:00:01")])
+def test_no_credentials_are_claimed_beside_a_lack_of_them(error: str, before: str) -> None:
+    text = before + line("09:00:05", "INFO", f"Entering SSM Agent hibernate - {error}", "")
+    timeline = read_parts([text.encode()], [], [])
+    assert timeline.states.conclusion.name == "hibernating"
+    shown = timeline.states.of["credentials"] in ("good", "disk")
+    assert ("it has credentials" in present(timeline).cause) == shown == ("Credentials ready" in before)
 
 
 def test_past_failures_are_history_and_current_ones_the_state() -> None:

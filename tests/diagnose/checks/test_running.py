@@ -291,6 +291,41 @@ def test_an_agent_without_its_worker_is_offline(
     assert machine.diagnosis("running", "waiting").conclusion.state == "broken"
 
 
+@pytest.mark.parametrize("disabled", [False, True])
+@pytest.mark.parametrize(
+    ("change", "words", "remedy", "command"),
+    [
+        (lambda m: None, "(operation not permitted): the system does not let it run", "Find what denies it", ""),
+        (lambda m: m.file(WORKER, None, 0o600), "is not executable", "Make it executable", f"chmod 755 {WORKER}"),
+        (lambda m: m.remove(WORKER), f"{WORKER} is missing", "Reinstall the agent", ""),
+        (lambda m: m.mounts(usr="ro,noexec"), "is mounted with noexec", "Mount it without noexec",
+         "mount -o remount,exec /usr"),
+    ],
+)  # fmt: skip
+def test_a_stopped_agent_shows_why_it_had_no_worker(
+    machine: AgentMachine, change: Change, words: str, remedy: str, command: str, disabled: bool
+) -> None:
+    without_worker(machine, worker_error("operation not permitted"))
+    down(machine, UnitFileState="disabled" if disabled else "enabled")
+    change(machine)
+    found = finding(machine)
+    assert (str(found.outcome), found.tag) == ("fail", "not-running")
+    boot = " and will not start at boot: its unit is disabled" if disabled else ""
+    assert found.text.startswith(f"the agent does not run{boot}; when it last ran, it had no worker: ")
+    assert words in found.text
+    assert found.remedy.startswith(remedy)
+    assert found.remedy.endswith("then enable and start it" if disabled else "then start it")
+    assert found.command == command or (command == "" and found.command.startswith("systemctl "))
+
+
+@pytest.mark.parametrize("lines", [(), (STARTED,), (worker_error("permission denied"), STARTED)])
+def test_a_stopped_agent_that_had_a_worker_is_started(machine: AgentMachine, lines: tuple[str, ...]) -> None:
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + "".join(lines))
+    down(machine)
+    found = finding(machine)
+    assert (found.text, found.remedy) == ("the agent does not run", "Start it")
+
+
 @pytest.mark.parametrize(
     ("change", "outcome"),
     [

@@ -127,7 +127,7 @@ CREDENTIALS = (
         says=("sharedcredsload", "sharedcredsaccesskey", "sharedcredssecret", "runtime config has an empty sharefile",
               "unable to load shared credentials", "failed to load shared config file",
               "failed to get shared config profile", "failed to load shared credentials file"),
-        unless=_SHARED,
+        unless=_SHARED, no_credentials=True,
     ),
     Row(
         name="shared-file-unwritable", why="the agent cannot write the file of its shared credentials{of}",
@@ -140,7 +140,7 @@ CREDENTIALS = (
         steps=(Step("Show where it searches for credentials", "fingerprint credentials sources"),
                Step("Outside EC2 check the registration", "fingerprint diagnose --only registration")),
         codes=("NoCredentialProviders", "EmptyStaticCreds"),
-        says=("no valid providers in chain", "static credentials are empty"),
+        says=("no valid providers in chain", "static credentials are empty"), no_credentials=True,
     ),
     Row(
         name="key-rotation", why="a rotation of the node's key failed halfway, so that the service may know another "
@@ -157,7 +157,7 @@ UNREGISTERED = (
     Row(
         name="not-registered", why="the vault holds no registration, and the agent takes the host for an EC2 instance",
         steps=(_VERIFY, Step("If this is not an EC2 instance, register it", register_command())),
-        says=("registrationkey does not exist", "data from vault is empty"),
+        says=("registrationkey does not exist", "data from vault is empty"), no_credentials=True,
     ),
 )  # fmt: skip
 
@@ -177,6 +177,7 @@ VAULT = (
         steps=(_VERIFY, Step("If it is not registered, register it", register_command())),
         says=("failed to find agent identity", "failed to assume any identity", "failed to get identity",
               "failed to find identity"),
+        no_credentials=True,
     ),
     Row(
         name="identity-changed", why="the agent found another identity than the one it was started with",

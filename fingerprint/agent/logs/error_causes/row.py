@@ -44,6 +44,7 @@ class Row(Value, kw_only=True):
         network: whether the way to the service is the cause.
         restart: whether the agent waits until it is restarted or until its pause ends.
         complete: whether `why` also fits an error of a worker without the words that its health pings fail.
+        no_credentials: whether an agent with this error may have no credentials.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Row(Value, kw_only=True):
     network: bool = False
     restart: bool = True
     complete: bool = False
+    no_credentials: bool = False
 
 
 NETWORK = Step("Check the network", "fingerprint diagnose --network")

@@ -164,7 +164,7 @@ METADATA = (
         name="no-instance-role", why="the agent takes the host for an EC2 instance, and the instance has no role",
         steps=(Step(f"On EC2: attach an instance profile with the policy {CORE_POLICY}"),
                Step("Elsewhere: register the host", register_command())),
-        says=("no ec2 instance role found", "no ec2 imds role found"),
+        says=("no ec2 instance role found", "no ec2 imds role found"), no_credentials=True,
     ),
     Row(
         name="metadata-service", why="the metadata service of the instance does not answer",
@@ -174,6 +174,7 @@ METADATA = (
         says=(METADATA_HOST, "[fd00:ec2::254]", "ec2metadata", "ec2imds", "failed to retrieve instance identity role",
               "instance metadata response is invalid", "no authorization header in request",
               "ec2 instance not yet registered"),
+        no_credentials=True,
     ),
 )  # fmt: skip
 
