@@ -9,6 +9,7 @@ import sys
 
 from fingerprint._io.text import printable
 from fingerprint.credentials.botocore_findings import findings_of
+from fingerprint.credentials.profile_dialects import CONFIG_VARIABLE, CREDENTIALS_VARIABLE
 from fingerprint.credentials.source_values import (
     CONFIG_FILE,
     CONTAINER,
@@ -50,6 +51,8 @@ _LOGIN_METHOD = "login"
 _IN_FILES = {"assume-role", "web-identity", "sso", SHARED_FILE, "login", "process", CONFIG_FILE}
 # What they would send has no other outcome than credentials or an error: no later source is asked.
 _FINAL = {"assume-role", CONTAINER}
+# Sources that are one file -> its role in botocore's answer, and the variable that may name it.
+_FILES = {SHARED_FILE: ("credentials", CREDENTIALS_VARIABLE), CONFIG_FILE: ("config", CONFIG_VARIABLE)}
 _PROBE = (
     "import sys; sys.path[:] = sys.argv[1:]; from fingerprint.credentials.botocore_probe import main; main()"
 )  # fmt: skip
@@ -91,6 +94,7 @@ def sdk_order(
     if environ is None and sources and sources[0].name == ENVIRONMENT:
         reason = "the environment of other processes is unknown"
         sources[0] = Source(ENVIRONMENT, sources[0].where, State.NOT_CHECKED, reason)
+    sources = [_named(one, answer["files"], environ or {}) for one in sources]
     if not is_user:
         sources = _closed(sources, answer["files"])
     if sources and _LOGIN_METHOD not in {one["method"] for one in answer["providers"]}:
@@ -161,6 +165,15 @@ def _source(asked: dict[str, Any], names: Mapping[str, str]) -> Source:
     if name in _FINAL:
         return Source(name, where, State.PRESENT, f"no request was sent to {asked['needs']}")
     return Source(name, where, State.NOT_CHECKED, "requires the network, which is not used here")
+
+
+def _named(one: Source, files: Mapping[str, Mapping[str, str]], environ: Mapping[str, str]) -> Source:
+    """Return a source, with the reason if a variable names a missing file for it: SDKs ignore that silently."""
+    role, variable = _FILES.get(one.name, ("", ""))
+    if one.state is not State.ABSENT or variable not in environ or files[role]["state"] != "absent":
+        return one
+    reason = f"{variable} names a missing file" if environ[variable] else f"{variable} is empty"
+    return Source(one.name, one.where, one.state, reason)
 
 
 def _closed(sources: list[Source], files: Mapping[str, Mapping[str, str]]) -> list[Source]:

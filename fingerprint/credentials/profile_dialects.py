@@ -27,7 +27,7 @@ BOTOCORE = "Python"
 
 # botocore prefers the older name, other SDKs know only the newer one.
 OLDER_PROFILE_VARIABLE, PROFILE_VARIABLE = "AWS_DEFAULT_PROFILE", "AWS_PROFILE"
-_CREDENTIALS_VARIABLE, _CONFIG_VARIABLE = "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"
+CREDENTIALS_VARIABLE, CONFIG_VARIABLE = "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"
 _OPTION = re.compile(r"(?P<name>(?:[^=:\n]*[^=:\s])?)(?P<delimiter>\s*[=:]\s*)(?P<value>.*)$")
 _SECTION = re.compile(r"\[(.+)\]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -47,12 +47,12 @@ _RUBY_EMPTY = re.compile(r"(.(?:[^=]*[^=\s])?)\s*=\s*$", re.ASCII)
 
 def credentials_file(home: str, environ: Mapping[str, str]) -> str:
     """Return the shared credentials file of a user: the one that the environment names, else the usual one."""
-    return environ.get(_CREDENTIALS_VARIABLE) or os.path.join(home, *SDK_CREDENTIALS)
+    return environ.get(CREDENTIALS_VARIABLE) or os.path.join(home, *SDK_CREDENTIALS)
 
 
 def config_file(home: str, environ: Mapping[str, str]) -> str:
     """Return the configuration file of a user's SDKs, in the same way."""
-    return environ.get(_CONFIG_VARIABLE) or os.path.join(home, *SDK_CONFIG)
+    return environ.get(CONFIG_VARIABLE) or os.path.join(home, *SDK_CONFIG)
 
 
 def named_profile(environ: Mapping[str, str]) -> tuple[str, str]:

@@ -49,6 +49,30 @@ def states(found: Order) -> dict[str, str]:
     return {source.name: str(source.state) for source in found.sources}
 
 
+@pytest.mark.parametrize("winner", ["", "environment"])
+@pytest.mark.parametrize(
+    ("variable", "source"),
+    [("AWS_SHARED_CREDENTIALS_FILE", "shared-file"), ("AWS_CONFIG_FILE", "config-file")],
+)
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [("{home}/gone", "{} names a missing file"), ("{home}/gone/x", "{} names a missing file"),
+     ("~/gone", "{} names a missing file"), ("", "{} is empty"), ("{home}/empty", ""), (None, "")],
+)  # fmt: skip
+def test_a_missing_file_that_a_variable_names_is_shown(
+    tmp_path: Path, variable: str, source: str, value: str | None, reason: str, winner: str
+) -> None:
+    """SDKs then take neither it nor the file of the home, without a message."""
+    (tmp_path / "empty").touch()
+    environ = {**NO_METADATA, **(ENVIRONMENT if winner else {})}
+    if value is not None:
+        environ[variable] = value.format(home=tmp_path)
+    found = order(tmp_path, environ)
+    one = next(one for one in found.sources if one.name == source)
+    assert (found.winner, one.state, one.reason) == (winner, State.ABSENT, reason.format(variable))
+    assert found.findings == ()
+
+
 def test_what_loses_is_shadowed_by_the_winner(tmp_path: Path) -> None:
     written(tmp_path, "credentials", f"[default]\n{KEYS}")
     found = order(tmp_path, {**ENVIRONMENT, **ECS})
