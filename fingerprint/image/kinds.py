@@ -89,7 +89,7 @@ KINDS = {
     ),
     "ecs-state": Kind(
         "the state of the ECS agent, with the ID of the container instance", IDENTITY, KEEP,
-        "Stop ECS with `systemctl stop ecs`, then remove it by hand",
+        "Remove it by hand, after you have stopped ECS with: `systemctl stop ecs`",
     ),
     "greengrass-key": Kind(
         "a private key of a Greengrass core device", BOTH, KEEP, "Remove it by hand; each device needs its own"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from fingerprint.cli.output import begin_run, folded
 from fingerprint.cli.parser import parse
 from fingerprint.cli.remedy_commands import Advice, quoted
 from fingerprint.cli.table import all_commands
+from fingerprint.image.kinds import KINDS
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.testing.machines import unix_snapshot
 from nobody import as_user
@@ -219,6 +221,13 @@ def test_every_command_in_a_message_is_found_by_advice(tmp_path: Path) -> None:
                 counted += 1
                 assert command.there or command.path in NO_TARGET or command.target == {"--vault": str(tmp_path)}, text
     assert counted > 40
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_aimed_remedy_of_an_image_is_a_sentence(kind: str) -> None:
+    """Not "Stop it with on that machine: `systemctl stop x`"."""
+    aimed = Advice(parse(["--root", "/mnt", "image", "check"])).text(KINDS[kind].remedy)
+    assert re.search(r"\b(?:by|from|in|of|to|with) on that machine", aimed) is None
 
 
 def strings_of(path: Path) -> Iterator[str]:
