@@ -15,6 +15,8 @@ from fingerprint._io.text import forget_masks
 # The same examples in each run, so that a failure comes from a change; the full form generates new ones.
 settings.register_profile("same", derandomize=True)
 settings.register_profile("new", print_blob=True)
+# Under sanitizers the same code takes ten times as long.
+settings.register_profile("sanitized", print_blob=True, deadline=None)
 settings.load_profile("new" if os.environ.get("FINGERPRINT_DURABILITY") == "full" else "same")
 
 # A runner that was started in the background ignores Ctrl-C, one that nohup started ignores SIGHUP; whatever it starts

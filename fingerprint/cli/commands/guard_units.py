@@ -168,7 +168,7 @@ def _require_ours(found: list[DropIn], arguments: Arguments, word: str) -> None:
             )  # fmt: skip
         if one.state == DropInState.FOREIGN:
             raise Refused(
-                "the drop-in was not written by `fingerprint guard install`; nothing was changed", where=one.path,
+                "the drop-in was not written by this program; nothing was changed", where=one.path,
                 remedy="Move that file to another name",
             )  # fmt: skip
         if one.state == DropInState.EDITED and not arguments.yes:
