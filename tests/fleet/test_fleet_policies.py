@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from commandline import run
@@ -67,6 +67,7 @@ MACHINES = {(name, reverse): machine(name, reverse=reverse) for name in NAMES fo
     st.lists(st.tuples(st.sampled_from(sorted(MACHINES)), st.sampled_from([None, -1, 1, 40, 67, 100]),
                        st.sampled_from(["all", "all", "none", "no-current", "equal", "key-gone"])), min_size=1)
 )  # fmt: skip
+@example([(("reinstalled", False), -1, "all")])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_plan_counts_what_each_machine_alone_gets(tmp_path_factory: Any, chosen: list[Any]) -> None:
     rows = []

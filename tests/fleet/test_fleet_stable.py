@@ -198,6 +198,9 @@ def test_command_reports_outcomes_and_writes_rows(tmp_path: Path) -> None:
     for names, code in ((["reboot"], 0), (["reboot", "board-replaced"], 3), (["clone", "board-replaced"], 1)):
         write_lines(file, [event_row(name) for name in names])
         assert run("fleet", "check", str(file), "--scheme", "stable").returncode == code
+    # A row that was not read is no machine that is the same.
+    write_lines(file, [event_row("reboot"), {**event_row("reboot"), "saved_stable": []}])
+    assert run("fleet", "check", str(file), "--scheme", "stable").returncode == 3
 
 
 def test_a_fleet_without_stable_values_is_an_error(tmp_path: Path) -> None:
