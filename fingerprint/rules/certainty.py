@@ -56,8 +56,8 @@ CONDITIONS = (
     Condition(
         "unique-hardware", _SAME, "physical: two identity-bearing attributes other than the disks agree, one of them a "
         "UUID, serial number or instance ID of the machine; virtual: its UUID and a MAC address, or its instance ID",
-        "Values in the firmware of another machine. Not in his hands where a disk or an image is copied; in the hands "
-        "of whoever controls the hypervisor, who can give two virtual machines one UUID and one MAC address.",
+        "Values in the firmware of another machine. A copier of a disk or an image cannot; whoever controls the "
+        "hypervisor can give two virtual machines one UUID and one MAC address.",
     ),
     Condition(
         "no-contradiction", _SAME, "no UUID, serial number or instance ID of the machine differs, nor its maker and "
@@ -67,8 +67,8 @@ CONDITIONS = (
     Condition(
         "other-hardware", _DIFFERENT, "two identity-bearing attributes other than the disks (virtual: and the memory "
         "modules) differ, one of them a UUID, serial number or instance ID of the machine",
-        "Nothing: he wants the opposite. A new main board without its serial number does the same, therefore the next "
-        "condition.",
+        "Nothing: a copy gains nothing by other hardware. A new main board without its serial number does, "
+        "therefore the next condition.",
     ),
     Condition(
         "nothing-kept", _DIFFERENT, "physical: no identity-bearing attribute other than the disks agrees; virtual: "
