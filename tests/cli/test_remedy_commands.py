@@ -219,6 +219,10 @@ def test_every_command_in_a_message_is_found_by_advice(tmp_path: Path) -> None:
             assert unaimed(printed) == [], f"{path}: {text}"
             for command in commands_in(printed):
                 counted += 1
+                if "--to" in command.words:
+                    # It writes files for another machine, whose vault is not that of this run.
+                    assert command.target == {}, text
+                    continue
                 assert command.there or command.path in NO_TARGET or command.target == {"--vault": str(tmp_path)}, text
     assert counted > 40
 

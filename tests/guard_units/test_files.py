@@ -115,8 +115,14 @@ def test_without_to_other_systems_are_refused(
     platform: str, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(module.sys, "platform", platform)
-    assert main(["guard", command]) == 4
-    assert "guard install --to" in capsys.readouterr().err
+    words = ["--refresh", "--limit", "9"] if command == "install" else []
+    assert main(["guard", command, *words]) == 4
+    said = capsys.readouterr().err
+    if platform == "freebsd14":
+        assert "`fingerprint guard --dry-run`" in said
+        return
+    given = " ".join(["--refresh", "--limit", "9", "--to", "fingerprint-guard"][0 if words else 3 :])
+    assert f"fingerprint guard install {given}\n" in said
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from fingerprint.answers.guard_units import guard_install_answer, guard_status_a
 from fingerprint.cli.commands.guard_files import again, command_of, write_guard_files
 from fingerprint.cli.conclusion import print_row
 from fingerprint.cli.context import machine_of, vault_of
+from fingerprint.cli.guard_files import NAMES
 from fingerprint.cli.output import colored, folded, print_json, step, write, write_data
-from fingerprint.cli.service_files import service_path, system_named, this_program
+from fingerprint.cli.service_files import is_of_host, service_path, system_named, this_program
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
     EXIT_DIFFERS,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 _RELOAD = "systemctl daemon-reload"
 _WIDTH = 78
+# Of the files in a printed command: a new one, in the current directory.
+_DIRECTORY = "fingerprint-guard"
 _WRITTEN, _REMOVED, _UNCHANGED, _MISSING = "written", "removed", "unchanged", "missing"
 
 
@@ -50,18 +53,26 @@ def run(arguments: Arguments) -> int:
     if sys.platform != "linux":
         raise Refused(
             f"`{arguments.command.path}` requires systemd, which {sys.platform} does not have",
-            remedy="Write the files of macOS or Windows, and see the commands that install and remove them: "
-            "fingerprint guard install --to fingerprint-guard",
+            remedy=_elsewhere(arguments),
         )  # fmt: skip
     if arguments.command.path == "guard install" and arguments.system not in (None, "systemd"):
         system = system_named(arguments.system)
         raise UsageError(
             "--system requires --to", where=f"--system {system}",
-            remedy=f"Write the files: {again(arguments, to='fingerprint-guard')}",
+            remedy=f"Write the files: {again(arguments, to=_DIRECTORY)}",
         )  # fmt: skip
     return {"guard install": _install, "guard uninstall": _uninstall, "guard status": _status}[arguments.command.path](
         arguments
     )
+
+
+def _elsewhere(arguments: Arguments) -> str:
+    """Return what to do on a host without systemd."""
+    if not any(map(is_of_host, NAMES)):
+        return "Run `fingerprint guard --dry-run` to see what it decides here"
+    installs = arguments.command.path == "guard install"
+    command = again(arguments, to=_DIRECTORY) if installs else f"fingerprint guard install --to {_DIRECTORY}"
+    return f"Write its files, and see the commands that install and remove them: {command}"
 
 
 def _install(arguments: Arguments) -> int:
