@@ -26,7 +26,7 @@ SCHEMAS = {path.stem for path in (PACKAGE / "schemas").glob("*.json")}
 # The native core reads and writes these lines.
 NATIVE = {"match-in", "match-out"}
 # Another form of an answer, and the schema that has both.
-FORMS = {"diagnose-list": "diagnose", "whatif-events": "whatif"}
+FORMS = {"diagnose-list": "diagnose", "guard-files": "guard-install", "whatif-events": "whatif"}
 # These print no JSON of ours: text, a line of a plug-in, a credential process, lines of `match`, a row of a fleet.
 WITHOUT_JSON = {"completion", "help", "monitor nagios", "credentials process", "match", "fleet row"}
 # These need a service, an earlier record, or stay: tests/credentials and tests/vault validate their answers.
