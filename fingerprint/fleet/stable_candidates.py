@@ -163,11 +163,15 @@ def _repeated(values: Numbers, at: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _classes(rows: StableRows, at: Numbers) -> tuple[Numbers, Numbers]:
-    """Return for each of some rows the number of its class, and the first row of each class."""
+    """Return for each of some rows the number of its class, and the first row of each class, in ascending order."""
     codes = np.ascontiguousarray(rows.codes[at])
     items = codes.view(f"V{codes.shape[1] * codes.itemsize}").reshape(-1)
     _, first, inverse = np.unique(items, return_index=True, return_inverse=True)
-    return inverse.reshape(-1).astype(np.int64), at[first]
+    # Codes are other ones in each run; the order of the rows is not, and so which of them are compared.
+    order = np.argsort(first)
+    number = np.empty(len(first), np.int64)
+    number[order] = np.arange(len(first))
+    return number[inverse.reshape(-1)], at[first[order]]
 
 
 def _blocks(shared: list[tuple[int, Numbers, Numbers]], most: int) -> Blocks:
@@ -185,12 +189,13 @@ def _blocks(shared: list[tuple[int, Numbers, Numbers]], most: int) -> Blocks:
         members.append(classes[np.repeat(several, counts)])
         sizes.append(counts[several])
         of.append(np.full(len(sizes[-1]), which, np.int64))
-    size = np.concatenate(sizes)
-    order = np.argsort(size, kind="stable")
+    size, every, attribute = np.concatenate(sizes), np.concatenate(members), np.concatenate(of)
+    starts = np.cumsum(size) - size
+    # Of equal sizes those of earlier rows come first.
+    order = np.lexsort((attribute, every[starts + size - 1], every[starts], size))
     complete = np.empty(len(size), bool)
     complete[order] = np.cumsum(size[order] * (size[order] - 1) // 2) <= most
-    starts = np.cumsum(size) - size
-    return Blocks(np.concatenate(of), np.concatenate(numbers), np.concatenate(members), starts, size, complete)
+    return Blocks(attribute, np.concatenate(numbers), every, starts, size, complete)
 
 
 def _clusters(count: int, at: Numbers, classes: Numbers, one: Numbers, other: Numbers) -> Numbers:

@@ -254,6 +254,26 @@ def test_value_of_many_machines_is_bounded_and_reported() -> None:
     assert equal.outcomes[Outcome.SAME] == count * (count - 1) // 2
 
 
+def test_rows_of_a_crowded_value_meet_the_first_and_the_next() -> None:
+    def cells(model: str, host: int) -> Cells:
+        described = {"platform": model, "board": model, "hostname": str(host)}
+        return {"hypervisor": PHYSICAL, "system-uuid": "placeholder", **described}
+
+    for models, same in (("xyx", (0, 2)), ("xyy", (1, 2)), ("xxy", (0, 1))):
+        found = found_in(*(cells(model, host) for host, model in enumerate(models)), pairs=0)
+        assert readings(found)["hardware"] == {same: "registered-twice"}
+        assert [(crowd.rows, crowd.machines) for crowd in found.crowds] == [(3, 2)]
+    rows = [(f"n{i}", "", 0, cells(str(i % 7), i)) for i in range(60)]
+    both = [clones_stable(table_of(rows), pairs=0) for _ in range(3)]
+    assert len({(str(groups_of(one)), str(one.outcomes), str(one.crowds)) for one in both}) == 1
+
+
+def test_equal_sets_of_blanks_are_searched() -> None:
+    cells: Cells = {"hypervisor": PHYSICAL, "mac-addresses": " "}
+    found = found_in({**cells, "hostname": "x"}, cells, {**cells, "mac-addresses": "  "})
+    assert readings(found) == {"hardware": {(0, 1): "registered-twice"}}
+
+
 def test_batches_of_different_columns_and_types_are_one_fleet() -> None:
     rows = [(f"n{i}", "", 0, machine(i % 40)) for i in range(100)]
     parts = [table_of(rows[i : i + 10], form) for i, form in zip(range(0, 100, 10), FORMS * 2, strict=False)]
