@@ -65,10 +65,12 @@ CONDITIONS = (
         "As above.",
     ),
     Condition(
-        "other-hardware", _DIFFERENT, "two identity-bearing attributes other than the disks (virtual: and the memory "
-        "modules) differ, one of them a UUID, serial number or instance ID of the machine",
+        "other-hardware", _DIFFERENT, "physical: two identity-bearing attributes other than the disks differ, one of "
+        "them a UUID, serial number or instance ID of the machine; virtual: its UUID and a MAC address, or its "
+        "instance ID",
         "Nothing: a copy gains nothing by other hardware. A new main board without its serial number does, "
-        "therefore the next condition.",
+        "therefore the next condition. A virtual machine that was imported again may have another UUID, and serial "
+        "numbers that are made from it.",
     ),
     Condition(
         "nothing-kept", _DIFFERENT, "physical: no identity-bearing attribute other than the disks agrees; virtual: "
@@ -120,13 +122,10 @@ def rule_on(verdict: StableVerdict | None) -> Ruling:
         return Ruling(Outcome.CANNOT_TELL, ("outcome",) if verdict.turning else (), verdict.why)
     rows = {row.name: row for row in verdict.rows}
     hardware = [row for row in verdict.rows if row.group == Group.IDENTITY and row.name not in _MOVED_ALONE]
-    # Without points: on a virtual machine a serial number is made from the UUID, and proves nothing more.
+    # Without points: modules of a virtual machine. Its serial numbers are made from the UUID, and prove nothing more.
     agree = {row.name for row in hardware if row.points > 0}
     differ = {row.name for row in hardware if row.points < 0}
-    if verdict.virtual:
-        unique = agree.issuperset(("system-uuid", "mac-addresses")) or "cloud-instance" in agree
-    else:
-        unique = len(agree) > 1 and not agree.isdisjoint(_UNIQUE)
+    unique, other = (_identify(names, verdict.virtual) for names in (agree, differ))
     contradicted = not differ.isdisjoint(_UNIQUE) or rows["platform"].agreement == Agreement.DIFFERS
     holds = {
         "outcome": True,
@@ -134,7 +133,7 @@ def rule_on(verdict: StableVerdict | None) -> Ruling:
         "readable": all(row.agreement != Agreement.UNKNOWN for row in hardware),
         "unique-hardware": unique,
         "no-contradiction": not contradicted,
-        "other-hardware": len(differ) > 1 and not differ.isdisjoint(_UNIQUE),
+        "other-hardware": other,
         "nothing-kept": not agree,
     }
     failed = tuple(name for name in _NAMES[verdict.outcome] if not holds[name])
@@ -143,3 +142,10 @@ def rule_on(verdict: StableVerdict | None) -> Ruling:
         why = f"{verdict.outcome} by scheme stable, but not certain, as this does not hold: {missing}"
         return Ruling(Outcome.CANNOT_TELL, failed, why)
     return Ruling(verdict.outcome, (), verdict.why)
+
+
+def _identify(names: set[str], virtual: bool) -> bool:
+    """Return whether attributes are enough to identify a machine, or to distinguish it from another one."""
+    if virtual:
+        return names.issuperset(("system-uuid", "mac-addresses")) or "cloud-instance" in names
+    return len(names) > 1 and not names.isdisjoint(_UNIQUE)

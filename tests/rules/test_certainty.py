@@ -100,6 +100,21 @@ def test_a_virtual_machine_has_its_uuid_and_a_card(agree: str, certain: bool) ->
     assert found.is_same is certain
 
 
+@pytest.mark.parametrize(
+    ("differ", "certain"),
+    [("system-uuid mac-addresses", True), ("cloud-instance system-uuid", True), ("system-uuid system-serial", False),
+     ("system-uuid system-serial board-serial chassis-serial memory-serials disk-serials", False),
+     ("mac-addresses system-serial", False), ("system-uuid mac-addresses system-serial", True)],
+)  # fmt: skip
+def test_another_virtual_machine_has_other_uuid_and_card(differ: str, certain: bool) -> None:
+    """One that was imported again may have another UUID; its serial numbers follow from that."""
+    found = ruling(differ=differ, kind=VIRTUAL)
+    assert found.outcome == Outcome.DIFFERENT or not certain
+    assert found.is_different is certain
+    if not certain and found.failed:
+        assert found.failed == ("other-hardware",)
+
+
 @pytest.mark.parametrize("name", [*UNIQUE, "platform"])
 def test_what_differs_in_the_firmware_makes_same_uncertain(name: str) -> None:
     agree = " ".join(one for one in IDENTITY if one != name)
