@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
     from fingerprint.machine.base import Machine
+    from fingerprint.machine.recorder import Recorder
     from fingerprint.observation import Comparison
     from fingerprint.rules.certainty import Ruling
     from fingerprint.vault import Vault
@@ -260,33 +261,56 @@ class _Run:
         )  # fmt: skip
 
     def _keep_first_evidence(self, observed: Comparison, found: GuardRun) -> bool:
-        """Take the machine as the evidence of a record that has none, and return whether it was or would be done.
-
-        Best effort. Only where the rules compared something, and each source could be read, also of the hardware:
-        later runs compare with what is kept now, and without it nothing would ever be certain.
-        """
-        recorder = self._gate.recorder
-        if found.written or not is_evidence(observed):
+        """Take the machine as the evidence of a record that has none, and return whether it was or would be done."""
+        if found.written:
             return False
         try:
             if self._vault.evidence.has(observed.record):
                 return False
-            require_storable(observed.collection, self._vault.path)
-            if unreadable_hardware(recorder, self._timeout):
-                return False
-            if self._dry_run:
-                return True
-            record_rest(recorder, self._timeout)
-
-            def keep(edit: VaultEdit) -> None:
-                if edit.read() == observed.record:
-                    keep_evidence(self._vault, observed.record, recorder, why=MATCHED)
-
-            self._vault.change(keep)
+            return not first_evidence(
+                self._vault, observed, self._gate.recorder, timeout=self._timeout, dry_run=self._dry_run
+            )
         except FingerprintError:
             # The next run tries again.
             return False
-        return True
+
+
+def first_evidence(vault: Vault, match: Comparison, recorder: Recorder, *, timeout: float | None, dry_run: bool) -> str:
+    """Take a machine that matches as the evidence of a record that has none.
+
+    Only where the rules compared something, and each source could be read, also of the hardware: later runs compare
+    with what is kept now, and without it nothing would ever be certain.
+
+    Args:
+        vault: the vault.
+        match: the machine and its record.
+        recorder: what the machine was read from.
+        timeout: seconds for each command.
+        dry_run: whether nothing is written.
+
+    Returns:
+        Why it was not taken; "" if it was, or would be.
+
+    Raises:
+        Refused, CollectError: see `require_storable`.
+        VaultError: the vault could not be locked or read.
+    """
+    if not is_evidence(match):
+        return f"the rules compared nothing that says so ({in_words(match.verdict)})"
+    require_storable(match.collection, vault.path)
+    unread = unreadable_hardware(recorder, timeout)
+    if unread:
+        return f"could not be read: {', '.join(unread)}"
+    if dry_run:
+        return ""
+    record_rest(recorder, timeout)
+
+    def keep(edit: VaultEdit) -> None:
+        if edit.read() == match.record:
+            keep_evidence(vault, match.record, recorder, why=MATCHED)
+
+    vault.change(keep)
+    return "" if vault.evidence.has(match.record) else f"it could not be written to {vault.evidence.path}"
 
 
 def _in_words(ruling: Ruling) -> str:

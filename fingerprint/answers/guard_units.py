@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.guard import GuardRun
+    from fingerprint.guard_units.first_evidence import FirstEvidence
     from fingerprint.guard_units.status import UnitStatus
 
 
 def guard_install_answer(
-    root: str, changes: Sequence[tuple[str, str, str]], command: Sequence[str], following: Sequence[str], *,
-    reloaded: bool, dry_run: bool,
+    root: str, changes: Sequence[tuple[str, str, str]], command: Sequence[str], following: Sequence[str],
+    evidence: FirstEvidence, *, reloaded: bool, dry_run: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what became of the drop-ins.
 
@@ -25,11 +26,12 @@ def guard_install_answer(
         changes: unit, path and what was done to the drop-in of each unit.
         command: what they run.
         following: the commands to run next.
+        evidence: that of the record.
         reloaded: whether systemd has read them.
         dry_run: whether it would only be done.
     """
     return {**guard_uninstall_answer(root, changes, following, reloaded=reloaded, dry_run=dry_run),
-            "runs": [*command]}  # fmt: skip
+            "runs": [*command], "evidence": {"kept": evidence.kept, "why": evidence.why or None}}  # fmt: skip
 
 
 def guard_uninstall_answer(

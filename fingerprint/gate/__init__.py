@@ -6,6 +6,7 @@ from fingerprint.gate import Gate, Policy, first_record, set_threshold
 from fingerprint.gate.evidence import keep_evidence as keep_evidence
 from fingerprint.gate.evidence import keep_snapshot as keep_snapshot
 from fingerprint.gate.evidence import record_rest as record_rest
+from fingerprint.gate.evidence import recorder_of as recorder_of
 from fingerprint.gate.gate import Gate as Gate
 from fingerprint.gate.gate import Policy as Policy
 from fingerprint.gate.gate import require_conclusive as require_conclusive

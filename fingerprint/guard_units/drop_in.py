@@ -114,7 +114,8 @@ def replaceable(program: str) -> str:
     path = os.path.realpath(program)
     while True:
         status = os.stat(path)
-        shared = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+        others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid != 0 else 0)
+        shared = status.st_mode & others and not status.st_mode & stat.S_ISVTX
         if status.st_uid != 0 or shared:
             return path
         if path == os.path.dirname(path):

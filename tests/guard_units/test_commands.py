@@ -67,6 +67,7 @@ def test_each_installed_unit_gets_a_drop_in(root: Path, installed: tuple[str, ..
     answer = guard(root, "install", "--refresh", "--on-mismatch", "block")
     assert [(one["unit"], one["did"]) for one in answer["units"]] == [(unit, "written") for unit in installed]
     assert answer["runs"] == [PROGRAM, "guard", "--refresh", "--on-mismatch", "block", "--limit", "60"]
+    assert answer["evidence"] == {"kept": False, "why": "that disk does not run here"}
     for unit in installed:
         assert list(script_of(drop_in(root, unit).read_bytes())[4:]) == answer["runs"]
         assert stat.S_IMODE(drop_in(root, unit).stat().st_mode) == 0o644

@@ -143,7 +143,9 @@ def test_the_drop_in_has_one_setting_only() -> None:
 
 
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root owns what root may run")
-@pytest.mark.parametrize("changed", ["owner", "mode", "directory", "link", "sticky", ""])
+@pytest.mark.parametrize(
+    "changed", ["owner", "mode", "group", "group root", "directory", "group of directory", "link", "sticky", ""]
+)
 def test_a_program_that_another_user_can_replace_is_known(tmp_path: Path, changed: str) -> None:
     inner = tmp_path / "bin"
     inner.mkdir(mode=0o755)
@@ -155,6 +157,11 @@ def test_a_program_that_another_user_can_replace_is_known(tmp_path: Path, change
     elif changed == "mode":
         path.chmod(0o777)
         expected = str(path)
+    elif changed.startswith("group"):
+        shared = inner if "directory" in changed else path
+        os.chown(shared, 0, 0 if changed == "group root" else NOBODY)
+        shared.chmod(0o775)
+        expected = "" if changed == "group root" else str(shared)
     elif changed == "directory":
         os.chown(inner, NOBODY, NOBODY)
         expected = str(inner)

@@ -27,6 +27,7 @@ from fingerprint.errors import (
 from fingerprint.guard import last_run
 from fingerprint.guard_units import drop_in, manager
 from fingerprint.guard_units.drop_in import DropInState
+from fingerprint.guard_units.first_evidence import FirstEvidence, take_first_evidence
 from fingerprint.guard_units.reinstall import limit_for
 from fingerprint.guard_units.status import UnitStatus, status_of, vault_of_unit
 from fingerprint.vault.locations import known_as, named_vault
@@ -104,13 +105,22 @@ def _install(arguments: Arguments) -> int:
             drop_in.write_drop_in(root, one.unit, data)
         changes.append((one.unit, one.path, _UNCHANGED if current else _WRITTEN))
     reloaded, following = _reload(machine, arguments, found, changed=any(did == _WRITTEN for _, _, did in changes))
+    evidence = FirstEvidence(False, "that disk does not run here")
+    if root == "/":
+        evidence = take_first_evidence(
+            vault_of(arguments), machine, timeout=arguments.timeout, dry_run=arguments.dry_run
+        )
     if arguments.output == "json":
         print_json("guard install", guard_install_answer(
-            root, changes, command, following, reloaded=reloaded, dry_run=arguments.dry_run
+            root, changes, command, following, evidence, reloaded=reloaded, dry_run=arguments.dry_run
         ))  # fmt: skip
         return EXIT_OK
     _print_changes(changes, arguments)
     _print_command(command)
+    if evidence.kept:
+        print_row("Evidence", "kept: later runs compare the hardware with it")
+    else:
+        print_row("Evidence", printable(f"none yet ({evidence.why}); the first run that matches takes it"))
     _print_following(following, reloaded, arguments)
     return EXIT_OK
 
