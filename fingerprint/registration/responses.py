@@ -63,7 +63,7 @@ def role_credentials(answer: Mapping[str, Any], now: float) -> RoleCredentials:
         if not isinstance(value, str):
             raise Unusable(f"{name} is missing or not a string")
         if not least <= len(value) <= most:
-            raise Unusable(f"{name} has {len(value)} characters: must have {least} to {most}")
+            raise Unusable(f"the length of {name} is {len(value)}: must be {least} to {most}")
         if not _consists(value, alphabet):
             raise Unusable(f"{name} has invalid characters")
     access, secret, token = (answer[name] for name in _STRINGS)
