@@ -296,7 +296,7 @@ def first_evidence(vault: Vault, match: Comparison, recorder: Recorder, *, timeo
         VaultError: the vault could not be locked or read.
     """
     if not is_evidence(match):
-        return f"the rules compared nothing that says so ({in_words(match.verdict)})"
+        return nothing_compared(match)
     require_storable(match.collection, vault.path)
     unread = unreadable_hardware(recorder, timeout)
     if unread:
@@ -321,6 +321,11 @@ def is_evidence(match: Comparison) -> bool:
     """Return whether a match may become the evidence of a record that has none: the rules compared something."""
     verdict = match.verdict
     return not verdict.vacuous and verdict.reason in (Reason.SAME_IP, Reason.SIMILAR)
+
+
+def nothing_compared(match: Comparison) -> str:
+    """Return why a match is no evidence."""
+    return f"the rules compared nothing that says so ({in_words(match.verdict)})"
 
 
 def copy_run(at: str, observed: Comparison, ruling: Ruling, block: bool) -> GuardRun:

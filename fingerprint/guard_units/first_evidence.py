@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fingerprint.collectors import collect
-from fingerprint.errors import FingerprintError, VaultMissing
+from fingerprint.errors import FingerprintError, VaultCorrupt, VaultMissing
 from fingerprint.gate import recorder_of
-from fingerprint.guard import first_evidence
+from fingerprint.guard import first_evidence, is_evidence, nothing_compared
 from fingerprint.observation import compare_with
 from fingerprint.types import Value
 from fingerprint.vault.remedies import existing_record
@@ -22,10 +22,15 @@ class FirstEvidence(Value):
     Attributes:
         kept: whether the record has evidence, or would get it.
         why: why not; "" if it has.
+        remedy: what to do, where no later run of the guard takes it; "" where one does.
     """
 
     kept: bool
     why: str = ""
+    remedy: str = ""
+
+
+_KEEP = "Keep what this host is like now: fingerprint snapshot FILE --keep"
 
 
 def take_first_evidence(
@@ -42,11 +47,17 @@ def take_first_evidence(
     try:
         recorder = recorder_of(machine)
         record = existing_record(vault)
-        if vault.evidence.has(record):
-            return FirstEvidence(True)
+        try:
+            # Read, not only found by its name: damaged evidence is none, and no run replaces it.
+            if vault.evidence.for_record(record):
+                return FirstEvidence(True)
+        except VaultCorrupt as error:
+            return FirstEvidence(False, f"{error.where}: {error.what}", error.remedy)
         observed = compare_with(record, collect(recorder, timeout=timeout))
         if not observed.verdict.match:
             return FirstEvidence(False, "this host does not match the record")
+        if not is_evidence(observed):
+            return FirstEvidence(False, nothing_compared(observed), _KEEP)
         why = first_evidence(vault, observed, recorder, timeout=timeout, dry_run=dry_run)
     except VaultMissing:
         return FirstEvidence(False, "this vault has no fingerprint yet")

@@ -71,6 +71,10 @@ def test_a_disabled_check_compares_nothing(vault: Vault) -> None:
     found = take(vault, after)
     assert not found.kept
     assert "the rules compared nothing" in found.why
+    # No later run takes it either.
+    run_guard(vault, RecordedMachine(after))
+    assert vault.evidence.entries() == ([], [])
+    assert "fingerprint snapshot FILE --keep" in found.remedy
 
 
 def test_unreadable_hardware_waits_for_a_later_run(vault: Vault) -> None:
@@ -93,6 +97,24 @@ def test_a_damaged_record_is_named(vault: Vault, damage: bytes) -> None:
     assert not found.kept
     assert str(path) in found.why
     assert path.read_bytes() == damage
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\0" * 40])
+def test_damaged_evidence_is_not_kept(vault: Vault, damage: bytes) -> None:
+    """No later run replaces it, so the answer has the remedy, which works as it is printed."""
+    before, after = before_and_after("dhcp-lease")
+    written_by_the_agent(vault, before)
+    assert take(vault, after).kept
+    [path] = Path(vault.evidence.path).glob("*.json")
+    path.write_bytes(damage)
+    for _ in range(2):
+        found = take(vault, after)
+        assert not found.kept
+        assert f"{path}: this evidence is damaged" in found.why
+        assert found.remedy.startswith("Remove the file.")
+        run_guard(vault, RecordedMachine(after))
+    path.unlink()
+    assert take(vault, after) == FirstEvidence(True)
 
 
 def test_a_state_directory_that_cannot_be_written_is_named(vault: Vault, tmp_path: Path) -> None:

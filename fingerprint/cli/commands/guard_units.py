@@ -119,6 +119,9 @@ def _install(arguments: Arguments) -> int:
     _print_command(command)
     if evidence.kept:
         print_row("Evidence", "kept: later runs compare the hardware with it")
+    elif evidence.remedy:
+        print_row("Evidence", printable(f"none ({evidence.why}), and no run of the guard takes it"))
+        print_row("Do", printable(evidence.remedy))
     else:
         print_row("Evidence", printable(f"none yet ({evidence.why}); the first run that matches takes it"))
     _print_following(following, reloaded, arguments)
