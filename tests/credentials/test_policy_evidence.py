@@ -97,7 +97,8 @@ class Site:
         with self._running(way, policy) as process:
             assert process.stderr is not None
             line = process.stderr.readline()
-            while " INFO " not in line and " ERROR " not in line:
+            # The gate may say first why the rules decided.
+            while "the next request" not in line and " ERROR " not in line:
                 line = process.stderr.readline()
         return (1, "", line) if " ERROR " in line else (0, self._profile(), line)
 

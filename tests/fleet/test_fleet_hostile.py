@@ -65,7 +65,7 @@ def ask(data):
     with open(path, "wb") as file:
         file.write(data)
     try:
-        fleet = open_fleet(path, format=kind)
+        fleet = open_fleet(path, format="arrow" if kind == "compressed" else kind)
         for question in (lambda b: list(check(b, threads=1)), lambda b: plan(b, threads=1),
                          lambda b: clones(b, threads=1)):
             question(fleet.batches(Rejects()))
@@ -91,7 +91,7 @@ print(tried, answered)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of memory are those of POSIX")
 @pytest.mark.parametrize("seed", range(1, 4 if FULL else 2))
-@pytest.mark.parametrize("kind", ["arrow", "parquet"])
+@pytest.mark.parametrize("kind", ["arrow", "compressed", "parquet"])
 def test_mutated_file_never_crashes_the_process(kind: str, seed: int, tmp_path: Path) -> None:
     """Cut anywhere it is an error; with any other byte or word it is an answer or an error; never a signal."""
     words = {"support": str(SUPPORT), "kind": kind, "path": str(tmp_path / "fleet"),
@@ -634,5 +634,6 @@ def test_past_crashes_do_not_recur(name: str, tmp_path: Path) -> None:
 
 
 def test_seeds_of_the_fuzzer_are_fleets() -> None:
-    assert len(fleet_seeds("arrow")) == 14
+    assert len(fleet_seeds("arrow")) == 7
+    assert len(fleet_seeds("compressed")) == 14
     assert len(fleet_seeds("parquet")) == 6
