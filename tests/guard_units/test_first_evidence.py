@@ -101,7 +101,7 @@ def test_a_damaged_record_is_named(vault: Vault, damage: bytes) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\0" * 40])
 def test_damaged_evidence_is_not_kept(vault: Vault, damage: bytes) -> None:
-    """No later run replaces it, so the answer has the remedy, which works as it is printed."""
+    """No later run replaces it, so the answer has the remedy: the file has to go first."""
     before, after = before_and_after("dhcp-lease")
     written_by_the_agent(vault, before)
     assert take(vault, after).kept
