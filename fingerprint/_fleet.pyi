@@ -1,6 +1,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, final
 
+from typing_extensions import disjoint_base
+
 # Buffers are `Any`: those of NumPy are known as such to type checkers from Python 3.12 on only.
 
 __test__: dict[str, str]
@@ -38,6 +40,7 @@ class Batch:
         limit: int,
     ) -> StableQuestion: ...
 
+@disjoint_base
 class Pairs:
     """A saved and a current column for each attribute."""
 
