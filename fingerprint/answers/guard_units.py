@@ -31,7 +31,9 @@ def guard_install_answer(
         dry_run: whether it would only be done.
     """
     return {**guard_uninstall_answer(root, changes, following, reloaded=reloaded, dry_run=dry_run),
-            "runs": [*command], "evidence": {"kept": evidence.kept, "why": evidence.why or None}}  # fmt: skip
+            "runs": [*command], "evidence": {
+                "kept": evidence.kept, "why": evidence.why or None, "remedy": evidence.remedy or None,
+            }}  # fmt: skip
 
 
 def guard_uninstall_answer(

@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -19,9 +20,12 @@ from commandline import environment, run
 from fingerprint.agent.paths import UNITS
 from fingerprint.cli import main
 from fingerprint.cli.commands import guard_units as module
+from fingerprint.errors import UsageError
 from fingerprint.guard_units.drop_in import read_drop_in, script_of
+from fingerprint.guard_units.first_evidence import FirstEvidence
 from fingerprint.machine.live import LiveMachine
 from fingerprint.testing.machines import unix_snapshot
+from fingerprint.vault import Vault
 from guard_disk import PROGRAM, VENDOR, put, with_systemd
 from nobody import command_as_nobody
 
@@ -67,7 +71,7 @@ def test_each_installed_unit_gets_a_drop_in(root: Path, installed: tuple[str, ..
     answer = guard(root, "install", "--refresh", "--on-mismatch", "block")
     assert [(one["unit"], one["did"]) for one in answer["units"]] == [(unit, "written") for unit in installed]
     assert answer["runs"] == [PROGRAM, "guard", "--refresh", "--on-mismatch", "block", "--limit", "60"]
-    assert answer["evidence"] == {"kept": False, "why": "that disk does not run here"}
+    assert answer["evidence"] == {"kept": False, "why": "that disk does not run here", "remedy": None}
     for unit in installed:
         assert list(script_of(drop_in(root, unit).read_bytes())[4:]) == answer["runs"]
         assert stat.S_IMODE(drop_in(root, unit).stat().st_mode) == 0o644
@@ -313,3 +317,15 @@ def test_a_systemd_that_ignores_the_line_is_refused(
     assert main(["--root", str(root), "guard", "install", "--program", PROGRAM]) == code
     assert ("does not know ExecCondition=" in capsys.readouterr().err) == (code == 4)
     assert drop_in(root).exists() == (code == 0)
+
+
+def test_an_ambiguous_vault_fails_no_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The drop-in is there already when the evidence is taken."""
+
+    def ambiguous(_: object) -> Vault:
+        raise UsageError("ambiguous vault", where="/var/lib", remedy="Name it with --vault")
+
+    monkeypatch.setattr(module, "vault_of", ambiguous)
+    arguments: Any = SimpleNamespace(root="/", timeout=None, dry_run=False)
+    found = module._evidence(LiveMachine(str(tmp_path)), arguments)
+    assert found == FirstEvidence(False, "/var/lib: ambiguous vault", "Name it with --vault")

@@ -105,11 +105,7 @@ def _install(arguments: Arguments) -> int:
             drop_in.write_drop_in(root, one.unit, data)
         changes.append((one.unit, one.path, _UNCHANGED if current else _WRITTEN))
     reloaded, following = _reload(machine, arguments, found, changed=any(did == _WRITTEN for _, _, did in changes))
-    evidence = FirstEvidence(False, "that disk does not run here")
-    if root == "/":
-        evidence = take_first_evidence(
-            vault_of(arguments), machine, timeout=arguments.timeout, dry_run=arguments.dry_run
-        )
+    evidence = _evidence(machine, arguments)
     if arguments.output == "json":
         print_json("guard install", guard_install_answer(
             root, changes, command, following, evidence, reloaded=reloaded, dry_run=arguments.dry_run
@@ -126,6 +122,17 @@ def _install(arguments: Arguments) -> int:
         print_row("Evidence", printable(f"none yet ({evidence.why}); the first run that matches takes it"))
     _print_following(following, reloaded, arguments)
     return EXIT_OK
+
+
+def _evidence(machine: Machine, arguments: Arguments) -> FirstEvidence:
+    """Return the evidence of the record, taken if it has none. The drop-in is installed whatever fails here."""
+    if arguments.root != "/":
+        return FirstEvidence(False, "that disk does not run here")
+    try:
+        vault = vault_of(arguments)
+    except FingerprintError as error:
+        return FirstEvidence(False, f"{error.where}: {error.what}", error.remedy)
+    return take_first_evidence(vault, machine, timeout=arguments.timeout, dry_run=arguments.dry_run)
 
 
 def _uninstall(arguments: Arguments) -> int:
